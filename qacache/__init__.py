@@ -1,0 +1,73 @@
+"""qacache remembers what is inside every video of a large library, and answers at once.
+
+The library behind the `qacache` command. To scan and to look up:
+
+    from qacache import FfprobeProber, Filters, Reader, RetrySchedule, Scan, ScanOptions, Store
+
+    with Store("videos.db", create=True, retries=RetrySchedule(3600, 86400)) as store:
+        scan = Scan(store, FfprobeProber(), ScanOptions(filters=Filters(["mp4", "mkv"])))
+        for event in scan.events([b"/mnt/videos"]):
+            print(event)
+
+Names are loaded when they are first used: a program that only looks up pays for nothing else.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qacache.errors import QacacheError
+    from qacache.models import Failure, FileStat, MediaInfo, Probe, Stream
+    from qacache.probe import Prober
+    from qacache.probe.ffprobe import FfprobeProber
+    from qacache.record import Record
+    from qacache.scan.crew import Crew
+    from qacache.scan.discovery import Filters
+    from qacache.scan.pipeline import Scan, ScanOptions
+    from qacache.scan.refresh import Refresh
+    from qacache.store import Reader, RetrySchedule, Store
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Crew",
+    "Failure",
+    "FfprobeProber",
+    "FileStat",
+    "Filters",
+    "MediaInfo",
+    "Probe",
+    "Prober",
+    "QacacheError",
+    "Reader",
+    "Record",
+    "Refresh",
+    "RetrySchedule",
+    "Scan",
+    "ScanOptions",
+    "Store",
+    "Stream",
+    "__version__",
+]
+
+_HOMES = {
+    "qacache.errors": ("QacacheError",),
+    "qacache.models": ("Failure", "FileStat", "MediaInfo", "Probe", "Stream"),
+    "qacache.probe": ("Prober",),
+    "qacache.probe.ffprobe": ("FfprobeProber",),
+    "qacache.record": ("Record",),
+    "qacache.scan.crew": ("Crew",),
+    "qacache.scan.discovery": ("Filters",),
+    "qacache.scan.pipeline": ("Scan", "ScanOptions"),
+    "qacache.scan.refresh": ("Refresh",),
+    "qacache.store": ("Reader", "RetrySchedule", "Store"),
+}
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(home), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,168 @@
+"""Answers to look-ups: the work of `qacache lookup`, without typer, which takes longer to load than all of this.
+
+In: a `Request`. Out: an answer a line on stdout: a table on a terminal, tab-separated where the output goes
+elsewhere, JSON records or bare values where asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from qacache.cli.text import json_line, tsv_line
+from qacache.config import load
+from qacache.errors import UsageError
+from qacache.freshness import Verifier
+from qacache.lookup import look_up
+from qacache.record import iso_time
+from qacache.store.reader import COLUMNS, RECORD_COLUMNS, Reader, record_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from qacache.lookup import Answer
+
+NOT_FOUND = 3
+
+ANSWER_FIELDS = ("path", "status", "freshness", "last_seen")
+"""The fields that every answer has (`freshness` where the file was looked at), before the columns of the store."""
+
+TSV_COLUMNS = (
+    *("size", "duration_s", "display_width", "display_height", "orientation", "rotation", "hdr"),
+    *("video_codec", "audio_codec", "avg_frame_rate", "bit_rate", "format_name", "error"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What `qacache lookup` was asked. `verify_deadline` is a duration as typed."""
+
+    paths: Sequence[str] = ()
+    config: str | None = None
+    db: str | None = None
+    stdin: bool = False
+    null: bool = False
+    json: bool = False
+    field: str | None = None
+    verify: bool = False
+    verify_deadline: str = "50ms"
+    probe_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One answer, as the forms of output need it."""
+
+    answer: Answer
+    freshness: str | None
+
+    def head(self) -> tuple[bytes, str, str | None, str | None]:
+        """Return the values of `ANSWER_FIELDS`."""
+        found = self.answer.found
+        if found is None:
+            return self.answer.path, "unknown", None, None
+        return found.path, found.status, self.freshness, iso_time(found.last_seen_ms)
+
+
+def answer(request: Request) -> int:
+    """Print the answers; return the exit status, which is 3 where a path is not in the store."""
+    config = load(config_path=request.config, flags={"db.path": request.db}).config
+    columns, write = _form(request)
+    paths = _paths(request)
+    if request.probe_missing:
+        from qacache.cli.missing import probe_missing
+
+        probe_missing(paths, config)
+    verifier = Verifier(_deadline_s(request)) if request.verify else None
+    missing = 0
+
+    def lines(reader: Reader) -> Iterator[Line]:
+        nonlocal missing
+        for each in look_up(reader, paths, columns):
+            missing += each.found is None
+            checked = verifier.freshness(each.found, reader.root_of(each.path)) if verifier and each.found else None
+            yield Line(each, checked)
+
+    with verifier or nullcontext(), Reader(config.db.path) as reader:
+        write(lines(reader))
+    return NOT_FOUND if missing else 0
+
+
+def _form(request: Request) -> tuple[Sequence[str], Callable[[Iterable[Line]], None]]:
+    """Return the SQL columns that the form of output needs, and what writes it."""
+    if request.json:
+        return RECORD_COLUMNS, _write_json
+    if request.field is not None:
+        name = _field_name(request.field)
+        if name in ANSWER_FIELDS:
+            position = ANSWER_FIELDS.index(name)
+            return (), lambda lines: _write_tsv((line.head()[position],) for line in lines)
+        return (COLUMNS[name],), lambda lines: _write_tsv(_values(line, 1) for line in lines)
+    if sys.stdout.isatty():
+        from qacache.cli.tables import TABLE_COLUMNS, write_table
+
+        return tuple(COLUMNS[name] for name in TABLE_COLUMNS), write_table
+    return tuple(COLUMNS[name] for name in TSV_COLUMNS), lambda lines: _write_tsv(_rows(lines, request.verify))
+
+
+def _field_name(field: str) -> str:
+    name = field.removeprefix("media.")
+    known = [*ANSWER_FIELDS, *COLUMNS]
+    if name not in known:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, known, 1)
+        hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(known)}"
+        raise UsageError(f"no such field: {field}", hint=hint)
+    return name
+
+
+def _paths(request: Request) -> list[bytes]:
+    paths = [os.fsencode(path) for path in request.paths]
+    if request.stdin or request.null:
+        data = sys.stdin.buffer.read()
+        paths += [path for path in data.split(b"\0" if request.null or b"\0" in data else b"\n") if path]
+    elif not paths:
+        raise UsageError("no paths to look up", hint="name files or folders, or pass them with --stdin")
+    return paths
+
+
+def _deadline_s(request: Request) -> float:
+    from qacache.config.units import parse_duration
+
+    try:
+        return parse_duration(request.verify_deadline)
+    except ValueError as error:
+        raise UsageError(f"--verify-deadline {request.verify_deadline}: {error}") from error
+
+
+def _write_json(lines: Iterable[Line]) -> None:
+    from qacache.record import to_dict, unknown_dict
+
+    for line in lines:
+        found = line.answer.found
+        record: dict[str, Any] = to_dict(record_of(found)) if found else unknown_dict(line.answer.path)
+        if line.freshness:
+            record["freshness"] = line.freshness
+        sys.stdout.write(json_line(record))
+
+
+def _rows(lines: Iterable[Line], with_freshness: bool) -> Iterator[Sequence[object]]:
+    yield (*(name for name in ANSWER_FIELDS if with_freshness or name != "freshness"), *TSV_COLUMNS)
+    for line in lines:
+        path, status, freshness, last_seen = line.head()
+        head = (path, status, freshness, last_seen) if with_freshness else (path, status, last_seen)
+        yield (*head, *_values(line, len(TSV_COLUMNS)))
+
+
+def _values(line: Line, count: int) -> Sequence[object]:
+    return line.answer.found.values if line.answer.found else (None,) * count
+
+
+def _write_tsv(rows: Iterable[Sequence[object]]) -> None:
+    write = sys.stdout.write
+    for row in rows:
+        write(tsv_line(row))

@@ -1,0 +1,28 @@
+"""What `lookup --probe-missing` adds to a look-up: files that the store does not know are probed first."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from qacache.cli.options import make_filters, make_prober, open_store
+from qacache.cli.run import show_run
+from qacache.lookup import look_up
+from qacache.scan.crew import Crew
+from qacache.scan.refresh import Refresh
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qacache.config import Config
+
+
+def probe_missing(paths: Sequence[bytes], config: Config) -> None:
+    """Probe and store those of `paths` that the store does not know, and that are there."""
+    with open_store(config) as store:
+        missing = [each.path for each in look_up(store.reader, paths, ()) if each.found is None]
+        missing = [path for path in missing if os.path.exists(path)]
+        if missing:
+            crew = Crew(make_prober(config), jobs=config.ffprobe.concurrency, rate=config.scan.rate_per_s)
+            refresh = Refresh(store, crew, make_filters(config), reuse=True)
+            show_run(refresh, refresh.events(missing), quiet=True)

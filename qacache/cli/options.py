@@ -1,0 +1,70 @@
+"""What several commands share: their options, and what is opened from them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qacache.probe.ffprobe import FfprobeProber
+from qacache.scan.discovery import Filters
+from qacache.store import RetrySchedule, Store
+
+if TYPE_CHECKING:
+    from qacache.config import Config
+
+ConfigOption = Annotated[
+    str | None, typer.Option("--config", metavar="FILE", help="Read this TOML file, and no other.", show_default=False)
+]
+DbOption = Annotated[
+    str | None,
+    typer.Option("--db", metavar="FILE", help="Use the store in this SQLite database.", show_default=False),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, an object a line.")]
+
+_STATUSES = {
+    0: "ok",
+    1: "error",
+    2: "wrong usage, or wrong configuration",
+    3: "done, but some files failed, or some paths were not found",
+    10: "no store",
+    11: "locked by another process",
+    12: "the store's schema does not fit",
+    13: "no ffprobe to run",
+    14: "a root was refused",
+    130: "interrupted",
+}
+
+
+def command_app(help_text: str | None = None) -> typer.Typer:
+    """Return the app of one command, or of a group of commands where there is a `help_text`."""
+    return typer.Typer(
+        help=help_text,
+        no_args_is_help=help_text is not None,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+
+
+def exit_statuses(*codes: int) -> str:
+    """Return the end of a command's help: the exit statuses that it knows."""
+    return "Exit status: " + " · ".join(f"{code} {_STATUSES[code]}" for code in codes)
+
+
+def open_store(config: Config) -> Store:
+    """Return the configured store, open for writing, made where there is none."""
+    retries = RetrySchedule(config.scan.retry_min_s, config.scan.retry_max_s)
+    return Store(config.db.path, busy_timeout_s=config.db.busy_timeout_s, retries=retries, create=True)
+
+
+def make_prober(config: Config) -> FfprobeProber:
+    """Return the configured prober; raises `ProberMissing`."""
+    ffprobe = config.ffprobe
+    return FfprobeProber(ffprobe.path, timeout_s=ffprobe.timeout_s, memory_bytes=ffprobe.memory_limit_bytes)
+
+
+def make_filters(config: Config) -> Filters:
+    """Return the configured choice of files."""
+    return Filters(config.scan.extensions, config.scan.skip_names)

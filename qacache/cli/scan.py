@@ -1,0 +1,91 @@
+"""`qacache scan`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qacache.cli.options import (
+    ConfigOption,
+    DbOption,
+    JsonOption,
+    command_app,
+    exit_statuses,
+    make_filters,
+    make_prober,
+    open_store,
+)
+from qacache.cli.run import show_run
+from qacache.config import load
+from qacache.errors import UsageError
+from qacache.lookup import absolute
+from qacache.scan.discovery import Filters, count_files
+from qacache.scan.pipeline import Scan, ScanOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qacache.store import Reader
+
+# For the time left to be shown at a first scan, the files are counted; a library that takes longer goes without.
+_COUNT_S = 2.0
+
+app = command_app()
+
+
+@app.command(epilog=exit_statuses(0, 1, 2, 3, 11, 12, 13, 14, 130))
+def scan(
+    roots: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ROOT]...", help="Folders to scan; by default scan.roots of the configuration."),
+    ] = None,
+    config: ConfigOption = None,
+    db: DbOption = None,
+    jobs: Annotated[str | None, typer.Option(metavar="N", help="Probe so many files at a time.")] = None,
+    rate: Annotated[str | None, typer.Option(metavar="N", help="Look into at most so many files a second.")] = None,
+    settle: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Leave files alone that were written to so short ago.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Probe every file, whatever is stored.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be looked into.")] = False,
+    accept_shrink: Annotated[
+        bool, typer.Option("--accept-shrink", help="Believe in an empty root: its files are really gone.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Find the videos below some folders, probe what is new or changed, and remember it."""
+    flags = {"db.path": db, "ffprobe.concurrency": jobs, "scan.rate": rate, "scan.settle": settle}
+    settings = load(config_path=config, flags=flags).config
+    folders = [absolute(os.fsencode(root)) for root in roots or settings.scan.roots]
+    if not folders:
+        raise UsageError(
+            "no folder to scan", hint="name one: qacache scan FOLDER, or set scan.roots in the configuration"
+        )
+    options = ScanOptions(
+        filters=make_filters(settings),
+        settle_s=settings.scan.settle_s,
+        jobs=settings.ffprobe.concurrency,
+        rate=settings.scan.rate_per_s,
+        force=force,
+        dry_run=dry_run,
+        accept_shrink=accept_shrink,
+    )
+    prober = make_prober(settings)
+    with open_store(settings) as store:
+        run = Scan(store, prober, options)
+        expected = _expected(folders, options.filters, store.reader) if sys.stderr.isatty() else None
+        status = show_run(run, run.events(folders), as_json=json, expected=expected)
+    raise typer.Exit(status)
+
+
+def _expected(folders: Sequence[bytes], filters: Filters, reader: Reader) -> int | None:
+    """Return about how many files there will be, None where that takes too long to find out."""
+    counts = {root.path: root.file_count for root in reader.roots()}
+    if all(folder in counts for folder in folders):
+        return sum(counts[folder] for folder in folders)
+    deadline = time.monotonic() + _COUNT_S
+    return count_files(folders, filters, is_over=lambda: time.monotonic() > deadline)

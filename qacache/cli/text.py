@@ -1,0 +1,64 @@
+"""Text that is safe to show: names and tags of files are anybody's words.
+
+A file may be called by an escape sequence that sets the terminal's title, or by half a line of a table. In: bytes
+and values as the store has them. Out: text for terminals (`printable`) and for programs (`tsv_line`, `json_line`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# C1 controls and DEL, line and paragraph separators, bidirectional marks and overrides, surrogates, BOM
+_UNSAFE_BEYOND_ASCII = "\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff"
+_UNSAFE = re.compile(f"[\x00-\x1f{_UNSAFE_BEYOND_ASCII}]")
+_UNSAFE_IN_JSON = re.compile(f"[{_UNSAFE_BEYOND_ASCII}]")
+_UNSAFE_IN_TSV = re.compile(f"[%\x00-\x1f{_UNSAFE_BEYOND_ASCII}]")
+_UNSAFE_IN_LINE = re.compile(f"[%\x00-\x08\x0a-\x1f{_UNSAFE_BEYOND_ASCII}]")
+
+EMPTY = "-"
+"""What stands for "nothing" in tab-separated output: shells collapse empty fields."""
+
+
+def printable(text: str | bytes) -> str:
+    r"""Return `text` with what a terminal would act on, or show in a misleading place, as `\x1b` and the like."""
+    return _UNSAFE.sub(_escape, os.fsdecode(text))
+
+
+def tsv_line(values: Sequence[object]) -> str:
+    """Return one line of tab-separated values: percent-encoded where needed, `-` for nothing.
+
+    Decoding the percent signs gives back the exact bytes.
+    """
+    fields = [EMPTY if value is None or value == "" else _text(value) for value in values]
+    line = "\t".join(fields)
+    if line.count("\t") >= len(fields) or _UNSAFE_IN_LINE.search(line):
+        line = "\t".join(_UNSAFE_IN_TSV.sub(_percent, field) for field in fields)
+    return line + "\n"
+
+
+def json_line(value: object) -> str:
+    """Return one line of JSON that no terminal acts on."""
+    import json
+
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n"
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else os.fsdecode(value) if isinstance(value, bytes) else str(value)
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8  # noqa: PLR2004
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"  # noqa: PLR2004
+
+
+def _percent(match: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in match[0].encode(errors="surrogateescape"))

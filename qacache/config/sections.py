@@ -1,0 +1,187 @@
+"""Every key, defined once: the sections of the TOML file as frozen dataclasses, gathered in `Config`.
+
+Attributes carry their units (`settle_s`), names in TOML, variables and flags do not (`scan.settle`). Paths
+are absolute text for `os.fsencode`. To add a section, write its dataclass and name it in `Config`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, get_type_hints
+
+from qacache.config import kinds
+from qacache.config.keys import Key, key
+from qacache.config.places import default_database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MIB = 1 << 20
+HOUR_S = 3600.0
+DAY_S = 24 * HOUR_S
+
+# a line each: MPEG-4 and QuickTime; cameras and drones; Matroska, Ogg and RIFF; Windows, Flash and Real; MPEG
+# streams of broadcast, discs and camcorders; professional containers; raw streams (two lines); what else
+# ffmpeg plays
+_EXTENSIONS = """
+    mp4 m4v mp4v mov qt m4s cmfv ismv f4v 3gp 3gpp 3g2 3gp2 k3g mj2 mjp2
+    insv lrv lrf 360 braw
+    mkv mk3d webm ogv ogm ogx avi divx xvid
+    wmv asf wm wtv dvr-ms flv rm rmvb rv ivr
+    ts m2ts mts m2t trp tp mpg mpeg mpe mpv mpg2 m2p vob vro evo ssif mod tod ty pva
+    mxf gxf lxf mlv r3d cine dv dif imx dnxhd dnxhr
+    m1v m2v mp2v h261 h263 h264 264 avc 26l h265 265 hevc h266 266 vvc
+    av1 obu ivf evc apv vc1 rcv vc2 drc cavs avs2 avs3 mjpg mjpeg y4m
+    amv nut nsv nuv viv roq bik bk2 smk usm thp moflex fli flc mtv mxg
+"""
+EXTENSIONS = tuple(_EXTENSIONS.split())
+
+SKIP_NAMES = (
+    # macOS
+    *("._*", ".DS_Store", ".localized", "Icon\r", ".Spotlight-V100", ".Trashes", ".fseventsd"),
+    *(".TemporaryItems", ".DocumentRevisions-V100", ".AppleDouble", ".apdisk"),
+    # Linux, Windows
+    *(".Trash-*", "lost+found", "$RECYCLE.BIN", "System Volume Information"),
+    # NAS systems and filesystems with snapshots
+    *("@eaDir", "#recycle", "#snapshot", ".snapshot", ".snapshots", ".zfs", "@Recycle", "@Recently-Snapshot"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Db:
+    """The database that remembers."""
+
+    path: str = key(
+        "db.path",
+        kinds.PATH,
+        default_database,
+        "The SQLite database. It must be on a local disk. The default is qacache/qacache.db in the "
+        "platform's folder for the data of users: this is the one of Linux.",
+        flag="--db",
+        usual_default="~/.local/share/qacache/qacache.db",
+    )
+    busy_timeout_s: float = key(
+        "db.busy_timeout",
+        kinds.DURATION,
+        5.0,
+        "How long to wait for another process that holds the database.",
+        minimum=0,
+        maximum=HOUR_S,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """Which files are looked at, and how eagerly."""
+
+    roots: tuple[str, ...] = key(
+        "scan.roots",
+        kinds.PATHS,
+        (),
+        "The folders that `qacache scan` goes through where none is named on the command line.",
+    )
+    settle_s: float = key(
+        "scan.settle",
+        kinds.DURATION,
+        5.0,
+        "A file that was modified less than this ago is still being written, and left for later.",
+        minimum=0,
+        maximum=7 * DAY_S,
+    )
+    extensions: tuple[str, ...] = key(
+        "scan.extensions",
+        kinds.EXTENSIONS,
+        EXTENSIONS,
+        "The extensions of video files, without the dot, in any case. All other files are passed over.",
+    )
+    skip_names: tuple[str, ...] = key(
+        "scan.skip_names",
+        kinds.NAMES,
+        SKIP_NAMES,
+        "Names of files and folders that are never looked at. *, ? and [...] match as in a shell.",
+    )
+    rate_per_s: float = key(
+        "scan.rate",
+        kinds.NUMBER,
+        0.0,
+        "How many files a second may be read and probed, to spare a busy NAS.",
+        unit="files per second",
+        minimum=0.001,
+        zero="no limit",
+    )
+    retry_min_s: float = key(
+        "scan.retry_min",
+        kinds.DURATION,
+        HOUR_S,
+        "How long a file that failed is left alone. The wait doubles with each further failure.",
+        minimum=1,
+        maximum=3650 * DAY_S,
+    )
+    retry_max_s: float = key(
+        "scan.retry_max",
+        kinds.DURATION,
+        30 * DAY_S,
+        "The longest wait before a file that failed is tried again.",
+        minimum=1,
+        maximum=3650 * DAY_S,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ffprobe:
+    """How ffprobe is run."""
+
+    path: str = key(
+        "ffprobe.path",
+        kinds.PROGRAM,
+        "ffprobe",
+        "The ffprobe to run: a name that is looked up on PATH, or a path.",
+    )
+    concurrency: int = key(
+        "ffprobe.concurrency",
+        kinds.WHOLE,
+        0,
+        "How many files are probed at the same time.",
+        unit="processes",
+        minimum=1,
+        maximum=256,
+        zero="one for each CPU",
+    )
+    timeout_s: float = key(
+        "ffprobe.timeout",
+        kinds.DURATION,
+        30.0,
+        "How long one file may take. After that its ffprobe is killed and the file counts as failed.",
+        minimum=0.001,
+        maximum=DAY_S,
+    )
+    memory_limit_bytes: int = key(
+        "ffprobe.memory_limit",
+        kinds.SIZE,
+        1024 * MIB,
+        "How much address space one ffprobe may take, so that no broken file takes all memory. The libraries "
+        "of ffprobe alone need 256MiB.",
+        minimum=384 * MIB,
+        zero="no limit",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The whole configuration; `Config()` holds the defaults of this machine."""
+
+    db: Db = field(default_factory=Db)
+    scan: Scan = field(default_factory=Scan)
+    ffprobe: Ffprobe = field(default_factory=Ffprobe)
+
+
+def sections() -> dict[str, type]:
+    """Return the dataclass of each section, by the section's name."""
+    return get_type_hints(Config)
+
+
+def keys() -> Iterator[tuple[str, Key]]:
+    """Yield the attribute's name and the definition of every key, section by section."""
+    for section in sections().values():
+        for each in fields(section):
+            yield each.name, each.metadata["key"]

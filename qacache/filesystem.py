@@ -1,0 +1,48 @@
+"""Which filesystem a path is on, as the kernel's mount table has it.
+
+In: a path, and the text of `/proc/self/mountinfo` (proc(5)). Out: the filesystem's type, such as `ext4` or
+`nfs4`, or None where the system has no such table.
+"""
+
+from __future__ import annotations
+
+import os
+
+MOUNTINFO = "/proc/self/mountinfo"
+
+# sqlite.org/wal.html: "All processes using a database must be on the same host computer; WAL does not work over
+# a network filesystem". fuse.* covers sshfs, rclone, mergerfs and other filesystems of unknown guarantees.
+NETWORK_TYPES = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "lustre", "afs", "glusterfs"})
+
+
+def is_network_type(filesystem_type: str) -> bool:
+    """Whether SQLite's shared memory and locks cannot be trusted on such a filesystem."""
+    return filesystem_type in NETWORK_TYPES or filesystem_type.startswith("fuse.")
+
+
+def filesystem_type(path: str, mountinfo_path: str = MOUNTINFO) -> str | None:
+    """Return the type of the filesystem that holds `path`, which need not exist yet."""
+    try:
+        with open(mountinfo_path, encoding="utf-8", errors="surrogateescape") as lines:
+            mounts = [_parse(line) for line in lines if " - " in line]
+    except OSError:
+        return None
+    real = os.path.realpath(path)
+    holding = [mount for mount in mounts if _holds(mount[0], real)]
+    # the last one wins among equals: it is mounted over the others
+    return max(reversed(holding), key=lambda mount: len(mount[0]))[1] if holding else None
+
+
+def _parse(line: str) -> tuple[str, str]:
+    before, _, after = line.partition(" - ")
+    return _unescape(before.split(" ")[4]), after.split(" ", 1)[0]
+
+
+def _unescape(mount_point: str) -> str:
+    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        mount_point = mount_point.replace(code, character)
+    return mount_point
+
+
+def _holds(mount_point: str, path: str) -> bool:
+    return path == mount_point or path.startswith(mount_point.rstrip("/") + "/")

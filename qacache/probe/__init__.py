@@ -1,0 +1,33 @@
+"""Probing: from a path to what is in the file.
+
+`Prober` is the interface; `qacache.probe.ffprobe` runs one hardened ffprobe process a file. Processes are started
+in this package and nowhere else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from qacache.models import Failure, Probe
+
+CANCELLED = "cancelled"
+"""The reason of the failure that a prober returns for a probe that `cancel` ended; it is never stored."""
+
+
+class Prober(Protocol):
+    """Turns paths into media information; called from many threads at once."""
+
+    @property
+    def version(self) -> str:
+        """Name and version, such as `ffprobe 5.1.9`; raises `ProberMissing`."""
+
+    @property
+    def abandoned(self) -> int:
+        """How many probes hang in a way that not even SIGKILL ended."""
+
+    def probe(self, path: bytes) -> Probe | Failure:
+        """Return what is in the file at the absolute `path`, or why that cannot be told; never raises for a file."""
+
+    def cancel(self) -> None:
+        """End all probes that run, and refuse new ones."""

@@ -1,0 +1,234 @@
+"""The record: the one shape in which qacache tells what it knows of a file, to programs and to other stores.
+
+`to_dict` makes it, `from_dict` reads it; `--json`, exports and HTTP all pass through here; so do the events of scans,
+by `event_dicts`. Fields that are not
+known are left out of streams and are null elsewhere. Times are UTC, ISO 8601 with milliseconds.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import time
+from dataclasses import MISSING, dataclass, fields
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+from qacache.errors import QacacheError
+from qacache.models import MediaInfo, Stage, Status, Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class BadRecord(QacacheError):
+    """A mapping is not of the record's shape; the message names the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFailure:
+    """The last failure of a file. `attempts` counts those at this size, mtime and prober."""
+
+    stage: Stage
+    reason: str
+    message: str
+    attempts: int
+    next_retry_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """All that the store knows of one file. Times ending in `_ms` are milliseconds since the epoch.
+
+    `media` of a file that is not `ok` is what was last known of the same content. `digest` is in hex.
+    """
+
+    path: bytes
+    size: int
+    mtime_ns: int
+    digest: str | None
+    status: Status
+    first_seen_ms: int
+    last_seen_ms: int
+    probed_ms: int | None = None
+    prober: str | None = None
+    media: MediaInfo | None = None
+    error: RecordedFailure | None = None
+
+
+def path_fields(path: bytes) -> dict[str, str]:
+    """Return `path`, and `path_b64` where the name is no UTF-8 and `path` can only resemble it."""
+    try:
+        return {"path": path.decode()}
+    except UnicodeDecodeError:
+        return {"path": path.decode(errors="replace"), "path_b64": base64.b64encode(path).decode()}
+
+
+def path_from_fields(record: Mapping[str, Any]) -> bytes:
+    """Return the path that `path_fields` was given; raises `BadRecord`."""
+    encoded = record.get("path_b64")
+    if encoded is None:
+        return os.fsencode(_expect(record, "path", str))
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (TypeError, ValueError, binascii.Error) as error:
+        raise BadRecord(f"path_b64 is no base64: {encoded!r}") from error
+
+
+def iso_time(ms: int | None) -> str | None:
+    """Return milliseconds since the epoch as `2026-11-22T11:28:00.123Z`."""
+    if ms is None:
+        return None
+    seconds, rest = divmod(ms, 1000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:03d}Z"
+
+
+def iso_time_ms(text: str) -> int:
+    """Return what `iso_time` was given; raises `ValueError` for anything that is no ISO 8601 time."""
+    from datetime import UTC, datetime
+
+    moment = datetime.fromisoformat(text)
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def to_dict(record: Record) -> dict[str, Any]:
+    """Return the record as it is written, ready for JSON."""
+    return {
+        **path_fields(record.path),
+        "size": record.size,
+        "mtime_ns": record.mtime_ns,
+        "digest": record.digest,
+        "status": record.status,
+        "first_seen": iso_time(record.first_seen_ms),
+        "last_seen": iso_time(record.last_seen_ms),
+        "probed_at": iso_time(record.probed_ms),
+        "prober": record.prober,
+        "media": media_to_dict(record.media) if record.media else None,
+        "error": _failure_to_dict(record.error) if record.error else None,
+    }
+
+
+def unknown_dict(path: bytes) -> dict[str, Any]:
+    """Return the record of a path of which nothing is known: every field is there, and null."""
+    names = (each.name for each in fields(Record) if each.name != "path")
+    empty = dict.fromkeys(_WRITTEN.get(name, name) for name in names)
+    return {**path_fields(path), **empty, "status": "unknown"}
+
+
+def from_dict(record: Mapping[str, Any]) -> Record:
+    """Return the record that `to_dict` wrote; raises `BadRecord`."""
+    status = _expect(record, "status", str)
+    if status not in get_args(Status):
+        raise BadRecord(f"status is {status!r}: one of {', '.join(get_args(Status))}")
+    return Record(
+        path=path_from_fields(record),
+        size=_expect(record, "size", int),
+        mtime_ns=_expect(record, "mtime_ns", int),
+        digest=_optional(record, "digest", str),
+        status=cast("Status", status),
+        first_seen_ms=_time(_expect(record, "first_seen", str)),
+        last_seen_ms=_time(_expect(record, "last_seen", str)),
+        probed_ms=None if (probed := _optional(record, "probed_at", str)) is None else _time(probed),
+        prober=_optional(record, "prober", str),
+        media=None if (media := _optional(record, "media", dict)) is None else media_from_dict(media),
+        error=None if (error := _optional(record, "error", dict)) is None else _failure_from_dict(error),
+    )
+
+
+def media_to_dict(media: MediaInfo) -> dict[str, Any]:
+    """Return `media` as the record has it."""
+    result = {name: getattr(media, name) for name in MEDIA_FIELDS}
+    result["tags"] = dict(media.tags)
+    result["streams"] = [stream_to_dict(stream) for stream in media.streams]
+    return result
+
+
+def media_from_dict(media: Mapping[str, Any]) -> MediaInfo:
+    """Return the `MediaInfo` that `media_to_dict` wrote; fields of newer versions are passed over."""
+    known: dict[str, Any] = {name: media.get(name) for name in MEDIA_FIELDS}
+    if not isinstance(known["format_name"], str):
+        raise BadRecord(f"media.format_name is no text: {known['format_name']!r}")
+    streams = tuple(stream_from_dict(stream) for stream in _items(media.get("streams")))
+    return MediaInfo(**known, tags=dict(media.get("tags") or {}), streams=streams)
+
+
+def stream_to_dict(stream: Stream) -> dict[str, Any]:
+    """Return `stream` as the record has it: only what is known."""
+    return {
+        name: value
+        for name, default in _STREAM_FIELDS
+        if (value := getattr(stream, name)) != default or name == "index"
+    }
+
+
+def stream_from_dict(stream: Mapping[str, Any]) -> Stream:
+    """Return the `Stream` that `stream_to_dict` wrote; fields of newer versions are passed over."""
+    known = {name: stream[name] for name, _ in _STREAM_FIELDS if name in stream}
+    if not isinstance(known.get("index"), int):
+        raise BadRecord(f"streams have an index each: {dict(stream)!r}")
+    if "side_data_types" in known:
+        known["side_data_types"] = tuple(known["side_data_types"])
+    return Stream(**known)
+
+
+def _defaults(kind: type) -> list[tuple[str, object]]:
+    return [
+        (each.name, each.default_factory() if each.default_factory is not MISSING else each.default)
+        for each in fields(kind)
+    ]
+
+
+_STREAM_FIELDS = _defaults(Stream)
+
+# the fields that are written by another name than `Record`'s
+_WRITTEN = {"first_seen_ms": "first_seen", "last_seen_ms": "last_seen", "probed_ms": "probed_at"}
+
+MEDIA_FIELDS = tuple(each.name for each in fields(MediaInfo) if each.name not in {"tags", "streams"})
+"""The names of the fields of `MediaInfo` that hold one value each, in order."""
+
+
+def _failure_to_dict(failure: RecordedFailure) -> dict[str, Any]:
+    return {
+        "stage": failure.stage,
+        "reason": failure.reason,
+        "message": failure.message,
+        "attempts": failure.attempts,
+        "next_retry": iso_time(failure.next_retry_ms),
+    }
+
+
+def _failure_from_dict(error: Mapping[str, Any]) -> RecordedFailure:
+    stage = _expect(error, "stage", str)
+    if stage not in get_args(Stage):
+        raise BadRecord(f"error.stage is {stage!r}: one of {', '.join(get_args(Stage))}")
+    return RecordedFailure(
+        stage=cast("Stage", stage),
+        reason=_expect(error, "reason", str),
+        message=_expect(error, "message", str),
+        attempts=_expect(error, "attempts", int),
+        next_retry_ms=_time(_expect(error, "next_retry", str)),
+    )
+
+
+def _expect(record: Mapping[str, Any], name: str, kind: type) -> Any:
+    value = record.get(name)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise BadRecord(f"{name} is no {kind.__name__}: {value!r}")
+    return value
+
+
+def _optional(record: Mapping[str, Any], name: str, kind: type) -> Any:
+    return None if record.get(name) is None else _expect(record, name, kind)
+
+
+def _items(streams: object) -> Iterable[Mapping[str, Any]]:
+    if not isinstance(streams, list) or not all(isinstance(stream, dict) for stream in streams):
+        raise BadRecord(f"media.streams is no list of objects: {streams!r}")
+    return streams
+
+
+def _time(text: str) -> int:
+    try:
+        return iso_time_ms(text)
+    except ValueError as error:
+        raise BadRecord(f"{text!r} is no ISO 8601 time") from error

@@ -1,0 +1,103 @@
+"""The crew: files digested and probed, each in a pool of its own.
+
+In: files to look into, among other items. Out: `Probed`, `Reused`, `Failed` or `Unstable` for each, in the order
+they finish, and the other items as they come.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from qacache.events import Failed, Probed, Reused, Unstable, Waiting
+from qacache.models import Failure, FileStat
+from qacache.probe import CANCELLED
+from qacache.scan.digest import Hashed, digest_file
+from qacache.scan.reuse import reuse_known
+from qacache.scan.settle import look_again
+from qacache.scan.workers import InFlight, Pace, Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from qacache.probe import Prober
+    from qacache.scan.reuse import KnownContents
+
+Other = TypeVar("Other")
+
+_HASHERS = 2
+
+
+class Crew:
+    """The pools and what they work with. Owns its threads; ends them, and the prober's processes, on exit.
+
+    `jobs` is how many files are probed at a time (0: one a CPU), `rate` how many files a second are begun
+    (0: any number).
+    """
+
+    def __init__(self, prober: Prober, *, jobs: int = 0, rate: float = 0.0) -> None:
+        jobs = jobs or os.cpu_count() or 1
+        self.prober = prober
+        self._stopped = threading.Event()
+        self._pace = Pace(rate, sleep=self._stopped.wait)
+        self._in_flight = InFlight()
+        # room for as many again as there are threads: a thread that is done finds its next file at once
+        self._hashers = Workers(ThreadPoolExecutor(_HASHERS, "digest"), self._digest, room=2 * _HASHERS)
+        self._probers = Workers(ThreadPoolExecutor(jobs, "probe"), self._probe, room=2 * jobs)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        with self._hashers, self._probers:
+            pass
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopped.is_set()
+
+    def stop(self) -> None:
+        """Begin no more files, and end the probes that run."""
+        self._stopped.set()
+        self._hashers.stop()
+        self._probers.stop()
+        self.prober.cancel()
+
+    def slowest(self) -> tuple[bytes, float] | None:
+        """Return the path that is probed for the longest time by now, with its seconds; None when idle."""
+        return self._in_flight.slowest()
+
+    def describe(
+        self, items: Iterable[FileStat | Other], known: KnownContents | None
+    ) -> Iterator[Probed | Reused | Failed | Unstable | Waiting | Other]:
+        """Yield what became of each file; where `known` is given, content that it knows is not probed again."""
+        hashed: Iterator[Hashed | Unstable | Failed | Waiting | Other] = self._hashers.work_off(items, FileStat)
+        fresh: Iterator[Hashed | Reused | Unstable | Failed | Waiting | Other] = (
+            hashed if known is None else reuse_known(hashed, known)
+        )
+        return self._probers.work_off(fresh, Hashed)
+
+    def _digest(self, stat: FileStat) -> Hashed | Unstable | Failed:
+        self._pace.wait()
+        return digest_file(stat)
+
+    def _probe(self, hashed: Hashed) -> Probed | Failed | Unstable | Waiting:
+        path = hashed.stat.path
+        self._in_flight.begin(path)
+        try:
+            answer = self.prober.probe(path)
+        finally:
+            self._in_flight.end()
+        if isinstance(answer, Failure) and answer.reason == CANCELLED:
+            return Waiting()
+        # whoever wrote to the file meanwhile, the answer may be of neither content
+        now = look_again(hashed.stat)
+        if not isinstance(now, FileStat):
+            return now
+        if isinstance(answer, Failure):
+            return Failed(path, answer, hashed.stat, hashed.digest, self.prober.version)
+        return Probed(hashed.stat, hashed.digest, answer)

@@ -1,0 +1,250 @@
+"""Discovery: which files there are.
+
+In: root folders. Out: the files that may be videos, in the byte order of whole paths, a run of neighbours at a
+time; and a `Failed` for each folder or name that could not be looked at. The order is what lets the merge join
+compare with the store row by row: each folder is sorted by name bytes, folders as `name/`.
+
+Symbolic links to folders are not entered, so there are no loops; symbolic links to files count as the files
+that they lead to.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat as stat_module
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from qacache.events import Failed
+from qacache.models import Failure
+from qacache.scan.failures import os_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Executor, Future
+
+Run = list[tuple[bytes, os.stat_result]]
+"""Files that stand next to each other in path order, each with what `os.stat` says of it."""
+
+_SLASH = 0x2F
+
+# Bounds what a folder of a million files keeps in memory at a time.
+_LONGEST_RUN = 1000
+
+# Listing on a network mount waits for its server: so many folders are asked for ahead of the one in hand.
+_AHEAD = 64
+
+_ODD_KINDS = (
+    (stat_module.S_ISFIFO, "a FIFO"),
+    (stat_module.S_ISSOCK, "a socket"),
+    (stat_module.S_ISCHR, "a character device"),
+    (stat_module.S_ISBLK, "a block device"),
+)
+
+
+class Filters:
+    """Which names are looked at: files with one of `extensions`, and nothing that `skip_names` matches.
+
+    `extensions` are without dot; `skip_names` are names or `fnmatch` patterns of files and folders.
+    """
+
+    def __init__(self, extensions: Sequence[str], skip_names: Sequence[str] = ()) -> None:
+        self._extensions = frozenset(os.fsencode(extension.lower()) for extension in extensions)
+        self._is_skipped = _pattern(skip_names).match
+
+    def wants_file(self, name: bytes) -> bool:
+        """Whether a file of that name may be a video."""
+        stem, _, extension = name.rpartition(b".")
+        return extension.lower() in self._extensions and bool(stem) and not self._is_skipped(name)
+
+    def wants_folder(self, name: bytes) -> bool:
+        """Whether a folder of that name is entered."""
+        return not self._is_skipped(name)
+
+
+def discover(
+    roots: Sequence[bytes],
+    filters: Filters,
+    *,
+    lister: Executor | None = None,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[Run | Failed]:
+    """Yield all files below `roots` that `filters` wants, and a `Failed` for what could not be looked at.
+
+    `roots` are in walking order and do not overlap, see `collapse`. `lister`, where given, lists folders ahead of
+    the walk. The walk ends early once `is_stopped()`.
+    """
+    listings = _Listings(filters, lister)
+    for root in roots:
+        walks = [listings.walk(root)]
+        while walks and not is_stopped():
+            item = next(walks[-1], None)
+            if item is None:
+                walks.pop()
+            elif isinstance(item, bytes):
+                walks.append(listings.walk(item))
+            else:
+                yield item
+
+
+def count_files(roots: Sequence[bytes], filters: Filters, *, is_over: Callable[[], bool]) -> int | None:
+    """Return how many files `discover` is going to find, None if time `is_over` before they are counted.
+
+    For a display of the time left: listing folders without a look at the files takes a small part of a walk.
+    """
+    count = 0
+    folders = list(roots)
+    while folders:
+        if is_over():
+            return None
+        folder = folders.pop()
+        with suppress(OSError):
+            names = _list_folder(folder, filters).names
+            inner = [_as_folder(folder) + name[:-1] for name in names if name[-1] == _SLASH]
+            count += len(names) - len(inner)
+            folders += inner
+    return count
+
+
+def collapse(roots: Sequence[bytes]) -> list[bytes]:
+    """Return `roots` in walking order, without those that lie inside another or are the same folder."""
+    kept: dict[bytes, bytes] = {}
+    for root in sorted(set(roots), key=_as_folder):
+        real = _as_folder(os.path.realpath(root))
+        if not any(real.startswith(outer) for outer in kept.values()):
+            kept = {name: inner for name, inner in kept.items() if not inner.startswith(real)}
+            kept[root] = real
+    return list(kept)
+
+
+class _Listings:
+    """Lists folders, ahead of time where there is a `lister`."""
+
+    def __init__(self, filters: Filters, lister: Executor | None) -> None:
+        self._filters = filters
+        self._lister = lister
+        self._coming: deque[bytes] = deque()
+        self._ahead: dict[bytes, Future[_Listing]] = {}
+
+    def walk(self, folder: bytes) -> Iterator[Run | Failed | bytes]:
+        """Yield what is in one folder, in order: runs of files, folders to enter, failures."""
+        try:
+            listing = self._list(folder)
+        except OSError as error:
+            yield Failed(folder, os_failure("list", error))
+            return
+        prefix = _as_folder(folder)
+        names: list[bytes] = []
+        for name in listing.names:
+            if name[-1] == _SLASH:
+                yield from _look(folder, names, listing.odd)
+                names = []
+                yield prefix + name[:-1]
+            else:
+                names.append(name)
+        yield from _look(folder, names, listing.odd)
+
+    def _list(self, folder: bytes) -> _Listing:
+        if self._lister is None:
+            return _list_folder(folder, self._filters)
+        if self._coming and self._coming[0] == folder:
+            self._coming.popleft()
+        ahead = self._ahead.pop(folder, None)
+        listing = ahead.result() if ahead else _list_folder(folder, self._filters)
+        prefix = _as_folder(folder)
+        self._coming.extendleft(prefix + name[:-1] for name in reversed(listing.names) if name[-1] == _SLASH)
+        for path in islice(self._coming, _AHEAD):
+            if len(self._ahead) < _AHEAD and path not in self._ahead:
+                self._ahead[path] = self._lister.submit(_list_folder, path, self._filters)
+        return listing
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """What one folder holds: names in walking order (folders end with a slash); `odd` are no plain files."""
+
+    names: list[bytes]
+    odd: frozenset[bytes]
+
+
+def _list_folder(folder: bytes, filters: Filters) -> _Listing:
+    names: list[bytes] = []
+    odd: set[bytes] = set()
+    wants_file = filters.wants_file
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name
+            if entry.is_file(follow_symlinks=False):
+                if wants_file(name):
+                    names.append(name)
+            elif entry.is_dir(follow_symlinks=False):
+                if filters.wants_folder(name):
+                    names.append(name + b"/")
+            elif wants_file(name):
+                names.append(name)
+                odd.add(name)
+    names.sort()
+    return _Listing(names, frozenset(odd))
+
+
+def _look(folder: bytes, names: list[bytes], odd: frozenset[bytes]) -> Iterator[Run | Failed]:
+    """Yield the files `names` of `folder` as runs, and what cannot be looked at as failures between them."""
+    for start in range(0, len(names), _LONGEST_RUN):
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            yield Failed(folder, os_failure("list", error))
+            return
+        try:
+            outcomes = _stat_names(_as_folder(folder), names[start : start + _LONGEST_RUN], odd, descriptor)
+        finally:
+            os.close(descriptor)
+        yield from outcomes
+
+
+def _stat_names(prefix: bytes, names: list[bytes], odd: frozenset[bytes], descriptor: int) -> list[Run | Failed]:
+    run: Run = []
+    outcomes: list[Run | Failed] = [run]
+    for name in names:
+        try:
+            # relative to the open folder, so that the kernel need not look the whole path up for each file
+            stat = os.stat(name, dir_fd=descriptor, follow_symlinks=name in odd)
+        except FileNotFoundError as error:
+            if name not in odd:
+                continue  # it went since the folder was listed: the merge join finds out what that means
+            failure = Failure(
+                "stat", "dangling-symlink", f"symbolic link to nothing ({os.strerror(error.errno or 0).lower()})"
+            )
+        except OSError as error:
+            failure = os_failure("stat", error)
+        else:
+            if name not in odd or stat_module.S_ISREG(stat.st_mode):
+                run.append((prefix + name, stat))
+                continue
+            if stat_module.S_ISDIR(stat.st_mode):
+                continue
+            failure = _odd_failure(stat.st_mode)
+        run = []
+        outcomes += [Failed(prefix + name, failure), run]
+    return [outcome for outcome in outcomes if outcome]
+
+
+def _odd_failure(mode: int) -> Failure:
+    kind = next((kind for is_kind, kind in _ODD_KINDS if is_kind(mode)), "something else")
+    return Failure("stat", "not-a-file", f"{kind}, not a file")
+
+
+def _as_folder(path: bytes) -> bytes:
+    return path.rstrip(b"/") + b"/"
+
+
+def _pattern(skip_names: Sequence[str]) -> re.Pattern[bytes]:
+    import fnmatch
+
+    # what matches nothing, where nothing is skipped
+    text = "|".join(fnmatch.translate(name) for name in skip_names) or r"(?!)"
+    return re.compile(os.fsencode(text))

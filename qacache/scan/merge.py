@@ -1,0 +1,146 @@
+"""The merge join: what changed since the store was written.
+
+In: discovery's runs, and the store's rows below the same roots, both in the byte order of whole paths. Out:
+`Unchanged` for the files that are as the store knows them, a `FileStat` for each that must be looked into, and
+`Vanished` for rows without a file. No query a file and constant memory, whatever the size of the library.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Protocol
+
+from qacache.events import Failed, Reused, Unchanged, Vanished
+from qacache.models import FileStat
+from qacache.store.reader import KnownFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from qacache.scan.discovery import Run
+    from qacache.store import Known
+
+# after every path: no more rows
+_END = KnownFile(b"\xff", 0, 0, "")
+
+
+class Rows(Protocol):
+    """What the merge join reads of the store."""
+
+    def known_files(self, below: bytes) -> Iterator[KnownFile]:
+        """Yield the rows below a folder in path order."""
+
+    def known(self, path: bytes) -> Known | None:
+        """Return all that a scan needs to know of one row."""
+
+
+class MergeJoin:
+    """Compares runs of files with rows.
+
+    `is_due` says of a row whose last probe failed whether it is time for another. With `force` no file counts as
+    unchanged. After the join, `unlisted` holds the folders that could not be listed.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        *,
+        is_due: Callable[[Known], bool],
+        is_stopped: Callable[[], bool] = lambda: False,
+        force: bool = False,
+    ) -> None:
+        self._rows = rows
+        self._is_due = is_due
+        self._is_stopped = is_stopped
+        self._unchanged_status = None if force else "ok"
+        self._coming: Iterator[KnownFile] = iter(())
+        self._row = _END
+        self.unlisted: list[bytes] = []
+
+    def skip_unchanged(
+        self, runs: Iterable[Run | Failed], roots: Sequence[bytes]
+    ) -> Iterator[FileStat | Unchanged | Reused | Vanished | Failed]:
+        """Yield what became of each file and row below `roots`, which are in walking order."""
+        self._coming = (row for root in roots for row in self._rows.known_files(root))
+        self._row = next(self._coming, _END)
+        for run in runs:
+            yield from self._pass_over(run) if isinstance(run, Failed) else self._compare(run)
+        if not self._is_stopped():
+            yield from self._pass_rows(_END[0])
+
+    def _compare(self, run: Run) -> Iterator[FileStat | Unchanged | Reused | Vanished]:
+        unchanged_status, rows = self._unchanged_status, self._coming
+        unchanged = []
+        for path, stat in run:
+            if self._row[0] < path:
+                yield from self._pass_rows(path)
+            row = self._row
+            if row[0] != path:
+                yield FileStat.of(path, stat)
+                continue
+            # by position: these few lines run once for each file there is
+            if row[3] == unchanged_status and row[1] == stat.st_size and row[2] == stat.st_mtime_ns:
+                unchanged.append(path)
+            else:
+                yield self._differing(FileStat.of(path, stat))
+            self._row = next(rows, _END)
+        if unchanged:
+            yield Unchanged(unchanged)
+
+    def _pass_rows(self, place: bytes) -> Iterator[Vanished]:
+        """Move on to the first row at or behind `place`; those before it have no file."""
+        while self._row[0] < place:
+            path = self._row[0]
+            if not self._is_unlisted(path) and is_gone(path):
+                yield Vanished(path)
+            self._row = next(self._coming, _END)
+
+    def _pass_over(self, failed: Failed) -> Iterator[Vanished | Failed]:
+        """Leave the rows of what could not be looked at as they are."""
+        is_folder = failed.failure.stage == "list"
+        yield from self._pass_rows(_as_folder(failed.path) if is_folder else failed.path)
+        if is_folder:
+            self.unlisted.append(failed.path)
+        elif self._row[0] == failed.path:
+            self._row = next(self._coming, _END)
+        yield failed
+
+    def _is_unlisted(self, path: bytes) -> bool:
+        # in path order the rows of a folder follow it at once: the last one is the only one that matters
+        return bool(self.unlisted) and path.startswith(_as_folder(self.unlisted[-1]))
+
+    def _differing(self, stat: FileStat) -> FileStat | Unchanged | Reused:
+        """Return what to make of a file whose row is not plainly unchanged."""
+        known = self._rows.known(stat.path)
+        if known is None or self._unchanged_status is None:
+            return stat
+        if known.next_retry_ms is not None:
+            is_same_failure = (known.failed_size, known.failed_mtime_ns) == (stat.size, stat.mtime_ns)
+            waits = known.status == "failed" and is_same_failure and not self._is_due(known)
+            return Unchanged([stat.path], known_failures=1) if waits else stat
+        if known.status == "vanished" and known.digest and is_unchanged(stat, known):
+            return Reused(stat, known.digest, source=stat.path)
+        return stat
+
+
+def is_unchanged(stat: FileStat, known: Known) -> bool:
+    """Whether nobody wrote to the file since its row was stored, as far as size and mtime tell."""
+    return (known.size, known.mtime_ns) == (stat.size, stat.mtime_ns)
+
+
+def is_gone(path: bytes) -> bool:
+    """Whether the operating system says for sure that there is no such file.
+
+    Any other refusal (a mount that went away, a folder that may not be entered) is no such word.
+    """
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _as_folder(path: bytes) -> bytes:
+    return path.rstrip(b"/") + b"/"

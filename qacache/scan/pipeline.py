@@ -1,0 +1,190 @@
+"""The pipeline: the stages put together, and the journal of what they did.
+
+In: root folders. Out: events, each stored before it is told. One lazy stream; the thread that iterates is the only
+writer, and closing the generator is cancellation.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qacache.clock import SystemClock
+from qacache.events import Event, Failed, Planned, Summary, is_stored
+from qacache.filesystem import filesystem_type, is_network_type
+from qacache.models import FileStat
+from qacache.scan.batches import write_batches
+from qacache.scan.crew import Crew
+from qacache.scan.discovery import Filters, Run, discover
+from qacache.scan.merge import MergeJoin
+from qacache.scan.roots import admit
+from qacache.scan.settle import settle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from qacache.clock import Clock
+    from qacache.events import PlanReason
+    from qacache.probe import Prober
+    from qacache.store import Known, Store
+
+# Folders of a network mount that are listed at a time: each listing waits for the server, none computes.
+_LISTERS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanOptions:
+    """How to scan.
+
+    `settle_s` is how many seconds ago a file must have been written to; `jobs` how many files are probed at a time
+    (0: one a CPU); `rate` how many files a second are looked into (0: any number). `force` probes every file,
+    whatever is stored; `dry_run` only tells what would be done; `accept_shrink` believes in empty roots.
+    """
+
+    filters: Filters
+    settle_s: float = 0.0
+    jobs: int = 0
+    rate: float = 0.0
+    force: bool = False
+    dry_run: bool = False
+    accept_shrink: bool = False
+
+
+class Scan:
+    """One run over a library: `events()` is the run, `summary` what it came to by now."""
+
+    def __init__(self, store: Store, prober: Prober, options: ScanOptions, clock: Clock | None = None) -> None:
+        self.summary = Summary()
+        self._store = store
+        self._options = options
+        self._clock = clock or SystemClock()
+        self._crew = Crew(prober, jobs=options.jobs, rate=options.rate)
+        self._file_counts: Counter[bytes] = Counter()
+
+    def stop(self) -> None:
+        """End early: what is finished gets stored, probes that run are ended, the scan counts as interrupted."""
+        self._crew.stop()
+
+    def slowest(self) -> tuple[bytes, float] | None:
+        """Return the path that is probed for the longest time by now, with its seconds; None when idle."""
+        return self._crew.slowest()
+
+    def events(self, roots: Sequence[bytes]) -> Iterator[Event]:
+        """Scan `roots` (absolute paths of folders) and yield what became of each file.
+
+        Raises `StoreLocked` where another scan runs, `StoreError` where results cannot be stored, and `RootRefused`
+        where a root cannot be trusted: after the others were scanned, at once where there is no other.
+        """
+        admission = admit(roots, self._store.reader, accept_shrink=self._options.accept_shrink)
+        self.summary.refused = admission.refusals
+        if admission.roots:
+            with self._crew:
+                run = self._dry_run if self._options.dry_run else self._journaled
+                yield from run(admission.roots)
+        admission.raise_refusals()
+
+    def _journaled(self, roots: Sequence[bytes]) -> Iterator[Event]:
+        writer = self._store.writer
+        with self._store.scanning():
+            began = self._clock.time()
+            self.summary.scan_id = writer.begin_scan(roots)
+            self.summary.state = "failed"
+            try:
+                yield from self._outcomes(roots, int(began * 1000))
+                self.summary.state = "interrupted" if self._crew.is_stopped else "complete"
+            except (GeneratorExit, KeyboardInterrupt):
+                self.summary.state = "interrupted"
+                raise
+            finally:
+                self.summary.duration_s = self._clock.time() - began
+                self.summary.abandoned = self._crew.prober.abandoned
+                writer.end_scan(self.summary.scan_id, self.summary.state, self.summary.counts())
+
+    def _outcomes(self, roots: Sequence[bytes], began_ms: int) -> Iterator[Event]:
+        with ExitStack() as resources:
+            join = self._join()
+            items = join.skip_unchanged(self._discover(roots, resources), roots)
+            settled: Iterator[FileStat | Event] = settle(items, self._options.settle_s, self._clock)
+            known = None if self._options.force else self._store.reader
+            described: Iterator[Event] = self._crew.describe(settled, known)
+            for event in write_batches(described, self, self._clock, stop=self._crew.stop):
+                if not is_stored(event):
+                    self.summary.add(event)
+                yield event
+        if not self._crew.is_stopped:
+            self._end_roots(roots, join.unlisted, began_ms)
+
+    def _dry_run(self, roots: Sequence[bytes]) -> Iterator[Event]:
+        began = self._clock.time()
+        with ExitStack() as resources:
+            for item in self._join().skip_unchanged(self._discover(roots, resources), roots):
+                event = Planned(item.path, self._plan(item)) if isinstance(item, FileStat) else item
+                self.summary.add(event)
+                yield event
+        self.summary.state = "interrupted" if self._crew.is_stopped else "complete"
+        self.summary.duration_s = self._clock.time() - began
+
+    def write(self, events: Sequence[Event]) -> None:
+        """Store a batch, and count it: the end of the stream calls this."""
+        self._store.writer.write(events)
+        for event in events:
+            self.summary.add(event)
+
+    def _join(self) -> MergeJoin:
+        return MergeJoin(
+            self._store.reader,
+            is_due=self._is_due,
+            is_stopped=lambda: self._crew.is_stopped,
+            force=self._options.force,
+        )
+
+    def _discover(self, roots: Sequence[bytes], resources: ExitStack) -> Iterator[Run | Failed]:
+        lister = None
+        if any(is_network_type(filesystem_type(os.fsdecode(root)) or "") for root in roots):
+            lister = resources.enter_context(ThreadPoolExecutor(_LISTERS, "list"))
+        runs = discover(roots, self._options.filters, lister=lister, is_stopped=lambda: self._crew.is_stopped)
+        return self._counted(runs, roots)
+
+    def _counted(self, runs: Iterable[Run | Failed], roots: Sequence[bytes]) -> Iterator[Run | Failed]:
+        """Pass all on, and count the files of each root."""
+        for run in runs:
+            if isinstance(run, Failed):
+                count, path = int(run.failure.stage == "stat"), run.path
+            else:
+                count, path = len(run), run[0][0]
+            self.summary.found += count
+            self._file_counts[_root_of(path, roots)] += count
+            yield run
+
+    def _is_due(self, known: Known) -> bool:
+        assert known.next_retry_ms is not None
+        if self._clock.time() * 1000 >= known.next_retry_ms:
+            return True
+        return known.failed_prober is not None and known.failed_prober != self._crew.prober.version
+
+    def _plan(self, stat: FileStat) -> PlanReason:
+        if self._options.force:
+            return "forced"
+        known = self._store.reader.known(stat.path)
+        if known is None:
+            return "new"
+        return "retry" if known.status == "failed" else "changed"
+
+    def _end_roots(self, roots: Sequence[bytes], unlisted: Sequence[bytes], began_ms: int) -> None:
+        for root in roots:
+            if root not in unlisted:
+                self._store.writer.end_root(
+                    root,
+                    os.path.realpath(root),
+                    file_count=self._file_counts[root],
+                    scanned_ms=began_ms,
+                    unlisted=[folder for folder in unlisted if _root_of(folder, roots) == root],
+                )
+
+
+def _root_of(path: bytes, roots: Sequence[bytes]) -> bytes:
+    return next(root for root in roots if path == root or path.startswith(root.rstrip(b"/") + b"/"))

@@ -1,0 +1,102 @@
+"""Refreshing: the files that somebody names are looked into, whatever is stored of them.
+
+In: paths of files and folders. Out: events, as of a scan, but nothing is skipped as unchanged and nothing vanishes.
+"""
+
+from __future__ import annotations
+
+import os
+import stat as stat_module
+from typing import TYPE_CHECKING
+
+from qacache.clock import SystemClock
+from qacache.events import Event, Failed, Summary, is_stored
+from qacache.models import Failure, FileStat
+from qacache.scan.batches import write_batches
+from qacache.scan.crew import Crew
+from qacache.scan.discovery import Filters, discover
+from qacache.scan.failures import os_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from qacache.clock import Clock
+    from qacache.store import Store
+
+
+class Refresh:
+    """One run over named files: `events()` is the run, `summary` what it came to by now.
+
+    With `reuse`, content that the store knows is not probed again.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        crew: Crew,
+        filters: Filters,
+        *,
+        reuse: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
+        self.summary = Summary()
+        self._store = store
+        self._crew = crew
+        self._filters = filters
+        self._reuse = reuse
+        self._clock = clock or SystemClock()
+
+    def stop(self) -> None:
+        """End early: what is finished gets stored, probes that run are ended."""
+        self._crew.stop()
+
+    def slowest(self) -> tuple[bytes, float] | None:
+        """Return the path that is probed for the longest time by now, with its seconds; None when idle."""
+        return self._crew.slowest()
+
+    def events(self, paths: Iterable[bytes]) -> Iterator[Event]:
+        """Look into the files `paths`, and the videos below those that are folders; yield what became of each.
+
+        Raises `StoreError` where results cannot be stored.
+        """
+        began = self._clock.monotonic()
+        with self._crew:
+            described = self._crew.describe(self._files(paths), self._store.reader if self._reuse else None)
+            for event in write_batches(described, self, self._clock, stop=self._crew.stop):
+                if not is_stored(event):
+                    self.summary.add(event)
+                yield event
+            self.summary.state = "interrupted" if self._crew.is_stopped else "complete"
+            self.summary.abandoned = self._crew.prober.abandoned
+        self.summary.duration_s = self._clock.monotonic() - began
+
+    def write(self, events: Sequence[Event]) -> None:
+        """Store a batch, and count it: the end of the stream calls this."""
+        self._store.writer.write(events)
+        for event in events:
+            self.summary.add(event)
+
+    def _files(self, paths: Iterable[bytes]) -> Iterator[FileStat | Failed]:
+        for path in paths:
+            if self._crew.is_stopped:
+                return
+            for file in self._below(path):
+                self.summary.found += 1
+                yield file
+
+    def _below(self, path: bytes) -> Iterator[FileStat | Failed]:
+        try:
+            stat = os.stat(path)
+        except OSError as error:
+            yield Failed(path, os_failure("stat", error))
+            return
+        if stat_module.S_ISREG(stat.st_mode):
+            yield FileStat.of(path, stat)
+        elif stat_module.S_ISDIR(stat.st_mode):
+            for run in discover([path], self._filters, is_stopped=lambda: self._crew.is_stopped):
+                if isinstance(run, Failed):
+                    yield run
+                else:
+                    yield from (FileStat.of(name, file) for name, file in run)
+        else:
+            yield Failed(path, Failure("stat", "not-a-file", "neither file nor folder"))

@@ -1,0 +1,141 @@
+"""Concurrency, all of it: a stream's items worked on by a pool, a bounded number at a time.
+
+In: a stream, of which some items are work. Out: the other items as they come, and the results as they finish. The
+thread that iterates hands work to the executor only while there is room, so a slow reader slows the whole
+pipeline, and memory stays flat. (`Executor.map` would read the whole stream first.)
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
+
+from qacache.events import Waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Executor, Future
+
+Work = TypeVar("Work")
+Other = TypeVar("Other")
+Result = TypeVar("Result")
+
+# How long a stage that waits for its workers keeps silent: the stages downstream have deadlines of their own.
+_TICK_S = 0.2
+
+
+class Pace:
+    """At most `per_second` starts a second, however many workers there are; 0 is no limit."""
+
+    def __init__(
+        self,
+        per_second: float,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._interval_s = 1.0 / per_second if per_second else 0.0
+        self._now = now
+        self._sleep = sleep
+        self._next = 0.0
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        """Return when the next start is due."""
+        if not self._interval_s:
+            return
+        with self._lock:
+            start = max(self._now(), self._next)
+            self._next = start + self._interval_s
+        self._sleep(max(0.0, start - self._now()))
+
+
+class InFlight:
+    """What is being worked on, and since when: for the display of the slowest."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._started: dict[int, tuple[bytes, float]] = {}
+
+    def begin(self, path: bytes) -> None:
+        """Note that the calling thread works on `path`."""
+        self._started[threading.get_ident()] = (path, self._now())
+
+    def end(self) -> None:
+        """Note that the calling thread is done."""
+        self._started.pop(threading.get_ident(), None)
+
+    def slowest(self) -> tuple[bytes, float] | None:
+        """Return the path that is worked on for the longest time, with its seconds; None when idle."""
+        started = list(self._started.values())
+        if not started:
+            return None
+        path, since = min(started, key=lambda item: item[1])
+        return path, self._now() - since
+
+
+class Workers(Generic[Work, Result]):
+    """A pool of threads with one job; `waiting` jobs are handed over before a thread is free for them.
+
+    Owns its executor. `executor` may be anything that runs functions: tests pass one that does so at once.
+    """
+
+    def __init__(self, executor: Executor, job: Callable[[Work], Result], *, room: int) -> None:
+        self._executor = executor
+        self._job = job
+        self._room = room
+        self._stopped = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def stop(self) -> None:
+        """Begin no more work: what waits for a thread is dropped, what runs is finished."""
+        self._stopped.set()
+
+    def work_off(self, items: Iterable[Work | Other], kind: type[Work]) -> Iterator[Result | Other | Waiting]:
+        """Yield the job's result for each item of `kind`, in the order they finish, and all others as they come."""
+        finished: SimpleQueue[Future[Result]] = SimpleQueue()
+        running: set[Future[Result]] = set()
+        try:
+            for item in items:
+                if not isinstance(item, kind):
+                    yield cast("Other", item)
+                elif not self._stopped.is_set():
+                    while len(running) >= self._room:
+                        yield from _next(finished, running, _TICK_S)
+                    future = self._executor.submit(self._job, item)
+                    running.add(future)
+                    future.add_done_callback(finished.put)
+                while not finished.empty():
+                    yield from _next(finished, running, 0.0)
+            while running:
+                if self._stopped.is_set():
+                    _drop(running)
+                yield from _next(finished, running, _TICK_S)
+        finally:
+            _drop(running)
+
+
+def _next(
+    finished: SimpleQueue[Future[Result]], running: set[Future[Result]], timeout_s: float
+) -> Iterator[Result | Waiting]:
+    """Yield the next result, `Waiting` if there is none in time, nothing for what was dropped."""
+    try:
+        future = finished.get(timeout=timeout_s)
+    except Empty:
+        yield Waiting()
+        return
+    running.discard(future)
+    if not future.cancelled():
+        yield future.result()
+
+
+def _drop(running: set[Future[Result]]) -> None:
+    for future in list(running):
+        future.cancel()

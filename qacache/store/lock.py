@@ -1,0 +1,73 @@
+"""Locks between processes: one file beside the store for each thing that only one process may do.
+
+`flock` on files of their own: closing any descriptor on the database itself would drop SQLite's locks
+(sqlite.org/howtocorrupt.html, section 2.2).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from qacache.errors import StoreLocked, StoreReadOnly
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_POLL_S = 0.02
+
+
+def lock_path(path: str) -> str:
+    """Return the file to lock for every write, checkpoint and migration of the store at `path`."""
+    return f"{path}.lock"
+
+
+def scan_lock_path(path: str) -> str:
+    """Return the file to lock for the length of a scan into the store at `path`."""
+    return f"{path}.scan.lock"
+
+
+@contextmanager
+def held(path: str, *, purpose: str, timeout_s: float) -> Iterator[None]:
+    """Hold the lock `path` while the block runs.
+
+    Waits up to `timeout_s` for it, then raises `StoreLocked`, which names the process that has it. `purpose`
+    says what the block does, for that message in other processes.
+    """
+    descriptor = _open(path)
+    try:
+        _acquire(descriptor, path, time.monotonic() + timeout_s)
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, f"pid {os.getpid()} ({purpose})".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise StoreReadOnly(
+            f"store cannot be written: no lock file at {path}: {error.strerror}",
+            hint="make the store's folder writable, or choose another store with --db",
+        ) from error
+
+
+def _acquire(descriptor: int, path: str, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() >= deadline:
+                holder = os.pread(descriptor, 200, 0).decode(errors="replace") or "another process"
+                raise StoreLocked(
+                    f"store is in use: {holder} holds {path}",
+                    hint="wait until it is done, or stop it",
+                ) from error
+            time.sleep(_POLL_S)
+        else:
+            return

@@ -1,0 +1,266 @@
+"""The store's schema, as the numbered steps that lead to it.
+
+Append-only: a step that was released is never edited, and none imports today's models. Each step and the record
+of it are one transaction. Nothing here needs an SQLite newer than 3.34.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from sqlite_utils import Database, Migrations
+
+from qacache.errors import SchemaOutdated, StoreError
+from qacache.store import database
+from qacache.store.lock import held, lock_path, scan_lock_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+migrations = Migrations("qacache")
+
+
+@migrations()
+def m001_files_and_media(db: Database) -> None:
+    """Make the tables (singular) and the public views (plural)."""
+    for statement in _statements(_M001):
+        db.execute(statement)
+    db.execute("PRAGMA application_id = 0x71616361")
+    db.execute("PRAGMA user_version = 1")
+
+
+def create(path: str, busy_timeout_s: float) -> None:
+    """Make a new store at `path`, with its folder; nothing happens where another process was quicker.
+
+    Raises `StoreOnNetwork` and other `StoreError`s.
+    """
+    database.refuse_network(path)
+    try:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"no folder can be made for the store {path}: {error.strerror}",
+            hint="choose another store with --db",
+        ) from error
+    with (
+        held(lock_path(path), purpose="creating the store", timeout_s=busy_timeout_s),
+        database.explained(path),
+        closing(database.connect_for_writing(path, busy_timeout_s)) as connection,
+    ):
+        if database.is_empty(connection):
+            database.use_wal(connection, path)
+            migrations.apply(Database(connection))
+
+
+def pending(path: str) -> list[str]:
+    """Return the names of the steps that the store at `path` still needs, oldest first."""
+    try:
+        database.open_reader(path).close()
+    except SchemaOutdated:
+        with database.explained(path), closing(database.connect_for_writing(path, 0.0)) as connection:
+            return [step.name for step in migrations.pending(Database(connection))]
+    return []
+
+
+def migrate(path: str, busy_timeout_s: float) -> str | None:
+    """Bring the store at `path` up to date; return the path of the backup made before, None if nothing was due.
+
+    Raises a `SchemaError` for what cannot be migrated, `StoreLocked` while another process writes.
+    """
+    if not pending(path):
+        return None
+    with (
+        held(scan_lock_path(path), purpose="migrating the store", timeout_s=0.0),
+        held(lock_path(path), purpose="migrating the store", timeout_s=busy_timeout_s),
+        database.explained(path),
+        closing(database.connect_for_writing(path, busy_timeout_s)) as connection,
+    ):
+        backup = _back_up(connection, path)
+        migrations.apply(Database(connection))
+        return backup
+
+
+def _back_up(connection: sqlite3.Connection, path: str) -> str:
+    """Write the store to a new file beside it, checked and synced; return that file's path."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    target = f"{path}.schema-{version}.backup"
+    temporary = f"{target}.tmp"
+    if os.path.exists(temporary):
+        os.unlink(temporary)
+    # VACUUM INTO is consistent, but does not sync (sqlite.org/lang_vacuum.html)
+    connection.execute("VACUUM INTO ?", (temporary,))
+    with closing(sqlite3.connect(temporary)) as copy:
+        (verdict,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
+    if verdict != "ok":
+        raise StoreError(f"store {path} was not migrated: its backup is damaged ({verdict})")
+    descriptor = os.open(temporary, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace(temporary, target)
+    return target
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Yield the statements of `script`; `executescript` would commit the transaction that is open."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+_M001 = """
+CREATE TABLE file (
+    id INTEGER PRIMARY KEY,
+    path BLOB NOT NULL UNIQUE,          -- as the operating system has it
+    path_text TEXT,                     -- only where path is no UTF-8: with replacement characters
+    nfc_path BLOB,                      -- only where it differs: path in Unicode form NFC
+    size INTEGER NOT NULL,              -- bytes
+    mtime_ns INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    device INTEGER NOT NULL,
+    digest BLOB,                        -- xxh3_128 of size, head, middle and tail
+    status TEXT NOT NULL CHECK (status IN ('ok', 'failed', 'vanished')),
+    first_seen_ms INTEGER NOT NULL,     -- since the epoch
+    last_seen_ms INTEGER NOT NULL,      -- by itself; a complete scan of a root above has seen it, too, unless
+    unlisted INTEGER NOT NULL DEFAULT 0 -- its folder could not be listed in the last scan
+);
+CREATE INDEX file_digest ON file (digest) WHERE digest IS NOT NULL;
+CREATE INDEX file_nfc_path ON file (nfc_path) WHERE nfc_path IS NOT NULL;
+CREATE INDEX file_not_ok ON file (status) WHERE status <> 'ok';
+CREATE INDEX file_unlisted ON file (path) WHERE unlisted;
+
+CREATE TABLE media (
+    file_id INTEGER PRIMARY KEY REFERENCES file (id) ON DELETE CASCADE,
+    prober TEXT NOT NULL,
+    parser_version INTEGER NOT NULL,
+    probed_ms INTEGER NOT NULL,
+    format_name TEXT NOT NULL,
+    duration_s REAL,
+    bit_rate INTEGER,
+    width INTEGER,
+    height INTEGER,
+    display_width INTEGER,
+    display_height INTEGER,
+    rotation INTEGER,
+    orientation TEXT,
+    hdr TEXT,
+    video_codec TEXT,
+    audio_codec TEXT,
+    avg_frame_rate TEXT,
+    tags TEXT NOT NULL,                 -- a JSON object
+    streams TEXT NOT NULL               -- a JSON array
+);
+
+CREATE TABLE raw_probe (
+    file_id INTEGER PRIMARY KEY REFERENCES file (id) ON DELETE CASCADE,
+    json BLOB NOT NULL                  -- what the prober said, zlib
+);
+
+CREATE TABLE failure (
+    file_id INTEGER PRIMARY KEY REFERENCES file (id) ON DELETE CASCADE,
+    stage TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    message TEXT NOT NULL,
+    prober TEXT,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    failed_ms INTEGER NOT NULL,
+    next_retry_ms INTEGER NOT NULL
+);
+
+CREATE TABLE scan (
+    id INTEGER PRIMARY KEY,
+    started_ms INTEGER NOT NULL,
+    finished_ms INTEGER,                -- NULL: it runs, or died
+    state TEXT NOT NULL CHECK (state IN ('running', 'complete', 'interrupted', 'failed')),
+    roots TEXT NOT NULL,                -- a JSON array
+    summary TEXT                        -- a JSON object: counts by outcome
+);
+
+CREATE TABLE root (
+    path BLOB PRIMARY KEY,
+    real_path BLOB NOT NULL,            -- without symbolic links
+    lower BLOB NOT NULL,                -- lower <= path < upper: the paths below
+    upper BLOB NOT NULL,
+    scanned_ms INTEGER NOT NULL,        -- the start of its last complete scan
+    file_count INTEGER NOT NULL         -- what that scan found
+);
+
+CREATE VIEW videos AS
+SELECT
+    file.id,
+    coalesce(file.path_text, CAST(file.path AS TEXT)) AS path,
+    file.size,
+    strftime('%Y-%m-%dT%H:%M:%fZ', file.mtime_ns / 1e9, 'unixepoch') AS modified,
+    file.mtime_ns,
+    lower(hex(file.digest)) AS digest,
+    file.status,
+    strftime('%Y-%m-%dT%H:%M:%fZ', file.first_seen_ms / 1e3, 'unixepoch') AS first_seen,
+    strftime('%Y-%m-%dT%H:%M:%fZ', CASE
+        WHEN file.status = 'vanished' OR file.unlisted THEN file.last_seen_ms
+        ELSE max(file.last_seen_ms, coalesce((
+            SELECT max(root.scanned_ms) FROM root WHERE file.path >= root.lower AND file.path < root.upper
+        ), 0))
+    END / 1e3, 'unixepoch') AS last_seen,
+    strftime('%Y-%m-%dT%H:%M:%fZ', media.probed_ms / 1e3, 'unixepoch') AS probed_at,
+    media.prober,
+    media.format_name,
+    media.duration_s,
+    media.bit_rate,
+    media.width,
+    media.height,
+    media.display_width,
+    media.display_height,
+    media.rotation,
+    media.orientation,
+    media.hdr,
+    media.video_codec,
+    media.audio_codec,
+    media.avg_frame_rate,
+    media.tags,
+    media.streams
+FROM file LEFT JOIN media ON media.file_id = file.id;
+
+CREATE VIEW failures AS
+SELECT
+    file.id,
+    coalesce(file.path_text, CAST(file.path AS TEXT)) AS path,
+    file.size,
+    failure.stage,
+    failure.reason,
+    failure.message,
+    failure.prober,
+    failure.attempts,
+    strftime('%Y-%m-%dT%H:%M:%fZ', failure.failed_ms / 1e3, 'unixepoch') AS failed_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', failure.next_retry_ms / 1e3, 'unixepoch') AS next_retry
+FROM failure JOIN file ON file.id = failure.file_id;
+
+CREATE VIEW duplicates AS
+SELECT
+    lower(hex(file.digest)) AS digest,
+    file.size,
+    count(*) AS files,
+    (count(*) - 1) * file.size AS wasted
+FROM file
+WHERE file.digest IS NOT NULL AND file.status <> 'vanished'
+GROUP BY file.digest
+HAVING count(*) > 1;
+
+CREATE VIEW scans AS
+SELECT
+    scan.id,
+    strftime('%Y-%m-%dT%H:%M:%fZ', scan.started_ms / 1e3, 'unixepoch') AS started_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', scan.finished_ms / 1e3, 'unixepoch') AS finished_at,
+    scan.state,
+    scan.roots,
+    scan.summary
+FROM scan;
+"""

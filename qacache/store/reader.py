@@ -1,0 +1,259 @@
+"""Everything that is read from the store: by a scan, in path order; by people and programs, by path.
+
+Each query is short, so that no reader keeps the write-ahead log from being checkpointed; long listings are read
+in pages by key, and see what is written meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qacache.record import MEDIA_FIELDS, Record, RecordedFailure, media_from_dict
+from qacache.store.database import explained, open_reader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from qacache.models import Status
+
+_PAGE = 2000
+
+
+class KnownFile(NamedTuple):
+    """What the merge join needs to know of a row, for each of millions: the rest is in `Known`."""
+
+    path: bytes
+    size: int
+    mtime_ns: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a scan needs to know of a row that is not plainly unchanged.
+
+    The `failed_…` fields and those after them are of the last failure, if there is one.
+    """
+
+    size: int
+    mtime_ns: int
+    status: Status
+    digest: bytes | None
+    failed_size: int | None
+    failed_mtime_ns: int | None
+    failed_prober: str | None
+    next_retry_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A folder that was scanned completely at least once, last at `scanned_ms`."""
+
+    path: bytes
+    real_path: bytes
+    scanned_ms: int
+    file_count: int
+
+
+class Found(NamedTuple):
+    """A row that was looked up: what every answer needs, and the `values` of the columns asked for."""
+
+    path: bytes
+    status: Status
+    last_seen_ms: int
+    size: int
+    mtime_ns: int
+    values: Sequence[Any]
+
+
+# The columns of tables that people and scripts see, with the SQL that reads each.
+COLUMNS = {
+    "size": "file.size",
+    "mtime_ns": "file.mtime_ns",
+    "digest": "lower(hex(file.digest))",
+    "first_seen": "strftime('%Y-%m-%dT%H:%M:%fZ', file.first_seen_ms / 1e3, 'unixepoch')",
+    "probed_at": "strftime('%Y-%m-%dT%H:%M:%fZ', media.probed_ms / 1e3, 'unixepoch')",
+    "prober": "media.prober",
+    **{name: f"media.{name}" for name in MEDIA_FIELDS},
+    "error": "failure.reason",
+    "error_message": "failure.message",
+}
+
+# What a whole record is made of, besides what every answer has.
+RECORD_COLUMNS = (
+    *("file.digest", "file.first_seen_ms", "media.probed_ms", "media.prober"),
+    *("failure.stage", "failure.reason", "failure.message", "failure.attempts", "failure.next_retry_ms"),
+    *("media.tags", "media.streams"),
+    *(f"media.{name}" for name in MEDIA_FIELDS),
+)
+
+_FROM = """FROM file LEFT JOIN media ON media.file_id = file.id LEFT JOIN failure ON failure.file_id = file.id"""
+
+
+def range_below(path: bytes) -> tuple[bytes, bytes]:
+    """Return (lower, upper) such that lower <= p < upper for exactly the paths p below the folder `path`."""
+    stem = path.rstrip(b"/")
+    # "0" is the byte after "/"
+    return stem + b"/", stem + b"0"
+
+
+class Reader:
+    """Reads one store. Owns its connection, which belongs to the thread that made it."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._connection = open_reader(path)
+        self._roots: dict[Root, tuple[bytes, bytes]] | None = None
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def known_files(self, below: bytes) -> Iterator[KnownFile]:
+        """Yield the rows below the folder `below`, in byte order of their paths."""
+        lower, upper = range_below(below)
+        query = f"SELECT path, size, mtime_ns, status FROM file WHERE path > ? AND path < ? ORDER BY path LIMIT {_PAGE}"
+        while page := self._all(query, (lower, upper)):
+            yield from page  # type: ignore[misc]  # plain tuples: making a KnownFile of each costs a fifth
+            lower = page[-1][0]
+
+    def known(self, path: bytes) -> Known | None:
+        """Return what a scan needs to know of the row of `path`, None where there is none."""
+        row = self._one(
+            "SELECT file.size, file.mtime_ns, file.status, file.digest, failure.size, failure.mtime_ns, "
+            "failure.prober, failure.next_retry_ms "
+            "FROM file LEFT JOIN failure ON failure.file_id = file.id WHERE path = ?",
+            (path,),
+        )
+        return Known(*row) if row else None
+
+    def path_with_content(self, digest: bytes, size: int) -> bytes | None:
+        """Return a path whose media is known and belongs to that content, None where there is none."""
+        row = self._one(
+            "SELECT path FROM file JOIN media ON media.file_id = file.id "
+            "WHERE digest = ? AND size = ? AND status <> 'failed' LIMIT 1",
+            (digest, size),
+        )
+        return row[0] if row else None
+
+    def find(self, path: bytes, columns: Sequence[str]) -> Found | None:
+        """Return the row of exactly `path` with `columns` (SQL expressions of this module), or None."""
+        row = self._one(self._select(columns, "WHERE file.path = ?"), (path,))
+        return self._found(row) if row else None
+
+    def find_composed(self, path: bytes, columns: Sequence[str]) -> Found | None:
+        """Return the row whose path differs from `path` in its Unicode form alone, or None.
+
+        macOS asks in one form for what a NAS stores in another.
+        """
+        row = self._one(self._select(columns, "WHERE file.nfc_path = ?"), (nfc(path) or path,))
+        return self._found(row) if row else None
+
+    def spellings(self, path: bytes) -> Iterator[bytes]:
+        """Yield `path`, and what else it may be called in the store: in Unicode form NFC, below the name of a root.
+
+        A root may be stored by a name with symbolic links; the working directory never has them.
+        """
+        yield path
+        composed = nfc(path)
+        if composed is not None and composed != path:
+            yield composed
+        for root in self._known_roots():
+            if root.real_path != root.path and path.startswith(range_below(root.real_path)[0]):
+                yield root.path + path[len(root.real_path) :]
+
+    def below(self, path: bytes, columns: Sequence[str], *, status: Status | None = None) -> Iterator[Found]:
+        """Yield the rows below the folder `path` in path order, only those of `status` where it is given."""
+        lower, upper = range_below(path)
+        condition = "" if status is None else "AND file.status = ? "
+        query = self._select(
+            columns, f"WHERE file.path > ? AND file.path < ? {condition}ORDER BY file.path LIMIT {_PAGE}"
+        )
+        rest = () if status is None else (status,)
+        while page := self._all(query, (lower, upper, *rest)):
+            for row in page:
+                yield self._found(row)
+            lower = page[-1][0]
+
+    def roots(self) -> list[Root]:
+        """Return the roots that were ever scanned completely."""
+        rows = self._all("SELECT path, real_path, scanned_ms, file_count FROM root ORDER BY path", ())
+        return [Root(*row) for row in rows]
+
+    def _select(self, columns: Sequence[str], rest: str) -> str:
+        head = "file.path, file.status, file.last_seen_ms, file.unlisted, file.size, file.mtime_ns"
+        return f"SELECT {', '.join((head, *columns))} {_FROM} {rest}"
+
+    def _found(self, row: tuple[Any, ...]) -> Found:
+        path, status, last_seen_ms, unlisted, size, mtime_ns, *values = row
+        if not unlisted and status != "vanished":
+            last_seen_ms = max(last_seen_ms, self._scanned_ms(path))
+        return Found(path, status, last_seen_ms, size, mtime_ns, values)
+
+    def root_of(self, path: bytes) -> bytes | None:
+        """Return the longest root that holds `path`, None where there is none."""
+        return max((root for root, _ in self._ranges_of(path)), key=len, default=None)
+
+    def _scanned_ms(self, path: bytes) -> int:
+        return max((ms for _, ms in self._ranges_of(path)), default=0)
+
+    def _ranges_of(self, path: bytes) -> Iterator[tuple[bytes, int]]:
+        for root, (lower, upper) in self._known_roots().items():
+            if lower <= path < upper:
+                yield root.path, root.scanned_ms
+
+    def _known_roots(self) -> dict[Root, tuple[bytes, bytes]]:
+        if self._roots is None:
+            self._roots = {root: range_below(root.path) for root in self.roots()}
+        return self._roots
+
+    def _one(self, query: str, values: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        with explained(self.path):
+            return self._connection.execute(query, values).fetchone()  # type: ignore[no-any-return]
+
+    def _all(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        with explained(self.path):
+            return self._connection.execute(query, values).fetchall()
+
+
+def record_of(found: Found) -> Record:
+    """Return the record of a row that was looked up with `RECORD_COLUMNS`."""
+    digest, first_seen_ms, probed_ms, prober, *rest = found.values
+    stage, reason, message, attempts, next_retry_ms, tags, streams, *media = rest
+    return Record(
+        path=found.path,
+        size=found.size,
+        mtime_ns=found.mtime_ns,
+        digest=digest.hex() if digest else None,
+        status=found.status,
+        first_seen_ms=first_seen_ms,
+        last_seen_ms=found.last_seen_ms,
+        probed_ms=probed_ms,
+        prober=prober,
+        media=None
+        if streams is None
+        else media_from_dict(
+            {
+                **dict(zip(MEDIA_FIELDS, media, strict=True)),
+                "tags": json.loads(tags),
+                "streams": json.loads(streams),
+            }
+        ),
+        error=None if stage is None else RecordedFailure(stage, reason, message, attempts, next_retry_ms),
+    )
+
+
+def nfc(path: bytes) -> bytes | None:
+    """Return `path` in Unicode form NFC, None where it is no UTF-8."""
+    if path.isascii():
+        return path
+    try:
+        return os.fsencode(unicodedata.normalize("NFC", path.decode()))
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,292 @@
+"""Everything that is written to the store: batches of events, and the journal of scans.
+
+In: events, as the scan made them. Out: committed rows. Each batch is one short transaction under the write lock,
+so that other processes may write between two of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+import zlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, assert_never
+
+from qacache.events import Failed, Planned, Probed, Reused, Unchanged, Unstable, Vanished, Waiting
+from qacache.record import MEDIA_FIELDS, media_to_dict
+from qacache.store.database import explained, open_writer
+from qacache.store.lock import held, lock_path
+from qacache.store.reader import nfc, range_below
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from qacache.events import Event, ScanState
+    from qacache.models import FileStat, Probe
+
+_MEDIA_COLUMNS = (
+    *("file_id", "prober", "parser_version", "probed_ms"),
+    *MEDIA_FIELDS,
+    *("tags", "streams"),
+)
+
+_UPSERT_FILE = """
+INSERT INTO file (path, path_text, nfc_path, size, mtime_ns, inode, device, digest, status, first_seen_ms, last_seen_ms)
+VALUES (:path, :path_text, :nfc_path, :size, :mtime_ns, :inode, :device, :digest, :status, :now_ms, :now_ms)
+ON CONFLICT (path) DO UPDATE SET
+    size = :size, mtime_ns = :mtime_ns, inode = :inode, device = :device, digest = :digest, status = :status,
+    last_seen_ms = :now_ms, unlisted = 0
+"""
+
+_INSERT_MEDIA = (
+    f"INSERT OR REPLACE INTO media ({', '.join(_MEDIA_COLUMNS)}) VALUES ({', '.join('?' * len(_MEDIA_COLUMNS))})"
+)
+
+_COPY_MEDIA = (
+    f"INSERT OR REPLACE INTO media ({', '.join(_MEDIA_COLUMNS)}) "
+    f"SELECT ?, {', '.join(_MEDIA_COLUMNS[1:])} FROM media WHERE file_id = ?"
+)
+
+_UPSERT_FAILURE = """
+INSERT OR REPLACE INTO failure
+    (file_id, stage, reason, message, prober, size, mtime_ns, attempts, failed_ms, next_retry_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+# The last complete scan of any root above a path: when a row that is listed there was last seen for sure.
+_SCANNED_MS = "coalesce((SELECT max(scanned_ms) FROM root WHERE file.path >= lower AND file.path < upper), 0)"
+
+
+class RetrySchedule:
+    """When a failed file is tried again: after `min_s`, then twice as long each time, up to `max_s`.
+
+    The wait varies by a tenth, so that files that failed together do not come back together.
+    """
+
+    def __init__(self, min_s: float, max_s: float, jitter: Callable[[], float] = random.random) -> None:
+        self._min_s = min_s
+        self._max_s = max_s
+        self._jitter = jitter
+
+    def wait_ms(self, attempts: int) -> int:
+        """Return the milliseconds to wait after that many attempts (1 or more)."""
+        wait_s = min(self._max_s, self._min_s * 2.0 ** min(attempts - 1, 60))
+        return int(wait_s * 1000 * (0.9 + 0.2 * self._jitter()))
+
+
+class Writer:
+    """Writes to one store. Owns its connection, which belongs to the thread that made it."""
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        busy_timeout_s: float,
+        retries: RetrySchedule,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.path = path
+        self._busy_timeout_s = busy_timeout_s
+        self._retries = retries
+        self._clock = clock
+        self._connection = open_writer(path, busy_timeout_s)
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # closing the last connection checkpoints, which is a write
+        with held(lock_path(self.path), purpose="closing", timeout_s=self._busy_timeout_s):
+            self._connection.close()
+
+    def write(self, events: Sequence[Event]) -> None:
+        """Store the outcome of each event, all or none; raises `StoreError`."""
+        if not events:
+            return
+        now_ms = self._now_ms()
+        with self._transaction("storing results") as connection:
+            for event in events:
+                self._write_one(connection, event, now_ms)
+
+    def begin_scan(self, roots: Sequence[bytes]) -> int:
+        """Record that a scan of `roots` began; return its id."""
+        names = json.dumps([os.fsdecode(root).encode(errors="replace").decode() for root in roots])
+        with self._transaction("starting a scan") as connection:
+            # whoever starts a scan holds the scan lock: a scan that still runs is one whose process died
+            connection.execute("UPDATE scan SET state = 'interrupted' WHERE state = 'running'")
+            row = connection.execute(
+                "INSERT INTO scan (started_ms, state, roots) VALUES (?, 'running', ?)",
+                (self._now_ms(), names),
+            )
+            assert row.lastrowid is not None
+            return row.lastrowid
+
+    def end_scan(self, scan_id: int, state: ScanState, summary: Mapping[str, object]) -> None:
+        """Record how the scan ended, with its counts by outcome."""
+        with self._transaction("ending a scan") as connection:
+            connection.execute(
+                "UPDATE scan SET state = ?, finished_ms = ?, summary = ? WHERE id = ?",
+                (state, self._now_ms(), json.dumps(summary), scan_id),
+            )
+
+    def end_root(
+        self, root: bytes, real_path: bytes, *, file_count: int, scanned_ms: int, unlisted: Sequence[bytes]
+    ) -> None:
+        """Record that a scan saw all below `root`, but for the folders `unlisted`.
+
+        `scanned_ms` is when that scan began. What the rows below `unlisted` say stays as it was.
+        """
+        lower, upper = range_below(root)
+        with self._transaction("ending a root") as connection:
+            for folder in unlisted:
+                connection.execute(
+                    f"UPDATE file SET unlisted = 1, last_seen_ms = max(last_seen_ms, {_SCANNED_MS}) "
+                    "WHERE path >= ? AND path < ? AND NOT unlisted AND status <> 'vanished'",
+                    range_below(folder),
+                )
+            self._list_again(connection, (lower, upper), unlisted)
+            connection.execute(
+                "INSERT OR REPLACE INTO root (path, real_path, lower, upper, scanned_ms, file_count) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (root, real_path, lower, upper, scanned_ms, file_count),
+            )
+
+    def _list_again(
+        self, connection: sqlite3.Connection, below: tuple[bytes, bytes], unlisted: Sequence[bytes]
+    ) -> None:
+        """Unmark the rows whose folders could be listed this time."""
+        ranges = [range_below(folder) for folder in unlisted]
+        marked = connection.execute(
+            "SELECT id, path FROM file WHERE unlisted AND path >= ? AND path < ?", below
+        ).fetchall()
+        connection.executemany(
+            "UPDATE file SET unlisted = 0 WHERE id = ?",
+            [(row,) for row, path in marked if not any(lower <= path < upper for lower, upper in ranges)],
+        )
+
+    def _write_one(self, connection: sqlite3.Connection, event: Event, now_ms: int) -> None:
+        match event:
+            case Probed(stat, digest, probe):
+                file_id = self._upsert_file(connection, stat, digest, "ok", now_ms)
+                self._replace_media(connection, file_id, probe, now_ms)
+                connection.execute("DELETE FROM failure WHERE file_id = ?", (file_id,))
+            case Reused(stat, digest, source):
+                self._reuse(connection, stat, digest, source, now_ms)
+            case Failed(stat=None):
+                pass
+            case Failed():
+                self._fail(connection, event, now_ms)
+            case Vanished(path):
+                connection.execute(
+                    "UPDATE file SET status = 'vanished', last_seen_ms = "
+                    f"CASE WHEN unlisted THEN last_seen_ms ELSE max(last_seen_ms, {_SCANNED_MS}) END "
+                    "WHERE path = ?",
+                    (path,),
+                )
+            case Unchanged() | Unstable() | Planned() | Waiting():
+                pass
+            case _:
+                assert_never(event)
+
+    def _upsert_file(
+        self, connection: sqlite3.Connection, stat: FileStat, digest: bytes | None, status: str, now_ms: int
+    ) -> int:
+        composed = nfc(stat.path)
+        connection.execute(
+            _UPSERT_FILE,
+            {
+                "path": stat.path,
+                "path_text": stat.path.decode(errors="replace") if composed is None else None,
+                "nfc_path": None if composed == stat.path else composed,
+                "size": stat.size,
+                "mtime_ns": stat.mtime_ns,
+                "inode": _signed(stat.inode),
+                "device": _signed(stat.device),
+                "digest": digest,
+                "status": status,
+                "now_ms": now_ms,
+            },
+        )
+        return _file_id(connection, stat.path)
+
+    def _replace_media(self, connection: sqlite3.Connection, file_id: int, probe: Probe, now_ms: int) -> None:
+        media = media_to_dict(probe.media)
+        values = [media[name] for name in MEDIA_FIELDS]
+        tags, streams = _compact(media["tags"]), _compact(media["streams"])
+        connection.execute(_INSERT_MEDIA, (file_id, probe.prober, probe.parser_version, now_ms, *values, tags, streams))
+        raw = zlib.compress(_compact(probe.raw).encode())
+        connection.execute("INSERT OR REPLACE INTO raw_probe (file_id, json) VALUES (?, ?)", (file_id, raw))
+
+    def _reuse(self, connection: sqlite3.Connection, stat: FileStat, digest: bytes, source: bytes, now_ms: int) -> None:
+        file_id = self._upsert_file(connection, stat, digest, "ok", now_ms)
+        source_id = _file_id(connection, source)
+        if source_id != file_id:
+            connection.execute(_COPY_MEDIA, (file_id, source_id))
+            connection.execute(
+                "INSERT OR REPLACE INTO raw_probe (file_id, json) SELECT ?, json FROM raw_probe WHERE file_id = ?",
+                (file_id, source_id),
+            )
+        connection.execute("DELETE FROM failure WHERE file_id = ?", (file_id,))
+
+    def _fail(self, connection: sqlite3.Connection, event: Failed, now_ms: int) -> None:
+        assert event.stat is not None
+        stat = event.stat
+        before = connection.execute(
+            "SELECT file.size, file.mtime_ns, file.digest, failure.size, failure.mtime_ns, failure.prober, "
+            "failure.attempts FROM file LEFT JOIN failure ON failure.file_id = file.id WHERE path = ?",
+            (stat.path,),
+        ).fetchone()
+        same_content = before is not None and before[:2] == (stat.size, stat.mtime_ns)
+        digest = event.digest or (before[2] if same_content else None)
+        file_id = self._upsert_file(connection, stat, digest, "failed", now_ms)
+        if not same_content:
+            connection.execute("DELETE FROM media WHERE file_id = ?", (file_id,))
+            connection.execute("DELETE FROM raw_probe WHERE file_id = ?", (file_id,))
+        same_failure = before is not None and before[3:6] == (stat.size, stat.mtime_ns, event.prober)
+        attempts = before[6] + 1 if same_failure else 1
+        failure = event.failure
+        connection.execute(
+            _UPSERT_FAILURE,
+            (
+                *(file_id, failure.stage, failure.reason, failure.message, event.prober),
+                *(stat.size, stat.mtime_ns, attempts, now_ms, now_ms + self._retries.wait_ms(attempts)),
+            ),
+        )
+
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
+
+    @contextmanager
+    def _transaction(self, purpose: str) -> Iterator[sqlite3.Connection]:
+        with (
+            held(lock_path(self.path), purpose=purpose, timeout_s=self._busy_timeout_s),
+            explained(self.path),
+        ):
+            # not deferred: a reader that turns writer is refused at once, whatever the busy timeout
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+
+def _file_id(connection: sqlite3.Connection, path: bytes) -> int:
+    (file_id,) = connection.execute("SELECT id FROM file WHERE path = ?", (path,)).fetchone()
+    return int(file_id)
+
+
+def _signed(number: int) -> int:
+    """Return an unsigned 64-bit number as the signed one of the same bits, which SQLite can hold."""
+    return number - (1 << 64) if number >= 1 << 63 else number
+
+
+def _compact(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # half of a surrogate pair, which some tags hold, is no text that SQLite can store
+    return text.encode(errors="replace").decode()
