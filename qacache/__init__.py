@@ -14,7 +14,6 @@ Names are loaded when they are first used: a program that only looks up pays for
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,7 +26,9 @@ if TYPE_CHECKING:
     from qacache.scan.discovery import Filters
     from qacache.scan.pipeline import Scan, ScanOptions
     from qacache.scan.refresh import Refresh
-    from qacache.store import Reader, RetrySchedule, Store
+    from qacache.store.reader import Reader
+    from qacache.store.session import Store
+    from qacache.store.writer import RetrySchedule
 
 __version__ = "0.1.0"
 
@@ -62,12 +63,16 @@ _HOMES = {
     "qacache.scan.discovery": ("Filters",),
     "qacache.scan.pipeline": ("Scan", "ScanOptions"),
     "qacache.scan.refresh": ("Refresh",),
-    "qacache.store": ("Reader", "RetrySchedule", "Store"),
+    "qacache.store.reader": ("Reader",),
+    "qacache.store.session": ("Store",),
+    "qacache.store.writer": ("RetrySchedule",),
 }
 
 
 def __getattr__(name: str) -> object:
+    from importlib import import_module
+
     for home, names in _HOMES.items():
         if name in names:
-            return getattr(importlib.import_module(home), name)
+            return getattr(import_module(home), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

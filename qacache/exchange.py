@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qacache.lookup import look_up
-from qacache.store import RECORD_COLUMNS, record_of
+from qacache.store.records import RECORD_COLUMNS, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from qacache.record import Record
-    from qacache.store import Reader
+    from qacache.store.reader import Reader
 
 
 def export(reader: Reader, paths: Sequence[bytes] = ()) -> Iterator[Record | bytes]:

@@ -15,7 +15,7 @@ import struct
 from typing import TYPE_CHECKING, Literal, Self
 
 if TYPE_CHECKING:
-    from qacache.store import Found
+    from qacache.store.reader import Found
 
 Freshness = Literal["fresh", "stale", "offline"]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from qacache.store import Found, Reader
+    from qacache.store.reader import Found, Reader
 
 
 class Answer(NamedTuple):

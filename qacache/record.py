@@ -10,12 +10,12 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-import time
 from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from qacache.errors import QacacheError
 from qacache.models import MediaInfo, Stage, Status, Stream
+from qacache.times import iso_time, iso_time_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -73,22 +73,6 @@ def path_from_fields(record: Mapping[str, Any]) -> bytes:
         return base64.b64decode(encoded, validate=True)
     except (TypeError, ValueError, binascii.Error) as error:
         raise BadRecord(f"path_b64 is no base64: {encoded!r}") from error
-
-
-def iso_time(ms: int | None) -> str | None:
-    """Return milliseconds since the epoch as `2026-11-22T11:28:00.123Z`."""
-    if ms is None:
-        return None
-    seconds, rest = divmod(ms, 1000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:03d}Z"
-
-
-def iso_time_ms(text: str) -> int:
-    """Return what `iso_time` was given; raises `ValueError` for anything that is no ISO 8601 time."""
-    from datetime import UTC, datetime
-
-    moment = datetime.fromisoformat(text)
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def to_dict(record: Record) -> dict[str, Any]:

@@ -9,20 +9,19 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qacache.cli.text import json_line, tsv_line
 from qacache.config import load
 from qacache.errors import UsageError
-from qacache.freshness import Verifier
 from qacache.lookup import look_up
-from qacache.record import iso_time
-from qacache.store.reader import COLUMNS, RECORD_COLUMNS, Reader, record_of
+from qacache.store.reader import COLUMNS, Reader
+from qacache.times import iso_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from qacache.freshness import Verifier
     from qacache.lookup import Answer
 
 NOT_FOUND = 3
@@ -36,8 +35,7 @@ TSV_COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(NamedTuple):
     """What `qacache lookup` was asked. `verify_deadline` is a duration as typed."""
 
     paths: Sequence[str] = ()
@@ -52,8 +50,7 @@ class Request:
     probe_missing: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One answer, as the forms of output need it."""
 
     answer: Answer
@@ -76,7 +73,7 @@ def answer(request: Request) -> int:
         from qacache.cli.missing import probe_missing
 
         probe_missing(paths, config)
-    verifier = Verifier(_deadline_s(request)) if request.verify else None
+    verifier = _verifier(request.verify_deadline) if request.verify else None
     missing = 0
 
     def lines(reader: Reader) -> Iterator[Line]:
@@ -94,6 +91,8 @@ def answer(request: Request) -> int:
 def _form(request: Request) -> tuple[Sequence[str], Callable[[Iterable[Line]], None]]:
     """Return the SQL columns that the form of output needs, and what writes it."""
     if request.json:
+        from qacache.store.records import RECORD_COLUMNS
+
         return RECORD_COLUMNS, _write_json
     if request.field is not None:
         name = _field_name(request.field)
@@ -130,17 +129,19 @@ def _paths(request: Request) -> list[bytes]:
     return paths
 
 
-def _deadline_s(request: Request) -> float:
+def _verifier(deadline: str) -> Verifier:
     from qacache.config.units import parse_duration
+    from qacache.freshness import Verifier
 
     try:
-        return parse_duration(request.verify_deadline)
+        return Verifier(parse_duration(deadline))
     except ValueError as error:
-        raise UsageError(f"--verify-deadline {request.verify_deadline}: {error}") from error
+        raise UsageError(f"--verify-deadline {deadline}: {error}") from error
 
 
 def _write_json(lines: Iterable[Line]) -> None:
     from qacache.record import to_dict, unknown_dict
+    from qacache.store.records import record_of
 
     for line in lines:
         found = line.answer.found

@@ -14,7 +14,7 @@ from qacache.cli.text import json_line, printable
 from qacache.config import load
 from qacache.exchange import export as export_records
 from qacache.record import to_dict
-from qacache.store import Reader
+from qacache.store.reader import Reader
 
 app = command_app()
 

@@ -8,7 +8,8 @@ import typer
 
 from qacache.probe.ffprobe import FfprobeProber
 from qacache.scan.discovery import Filters
-from qacache.store import RetrySchedule, Store
+from qacache.store.session import Store
+from qacache.store.writer import RetrySchedule
 
 if TYPE_CHECKING:
     from qacache.config import Config

@@ -27,7 +27,7 @@ from qacache.scan.refresh import Refresh
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from qacache.store import Reader
+    from qacache.store.reader import Reader
 
 app = command_app()
 

@@ -29,7 +29,7 @@ from qacache.scan.pipeline import Scan, ScanOptions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from qacache.store import Reader
+    from qacache.store.reader import Reader
 
 # For the time left to be shown at a first scan, the files are counted; a library that takes longer goes without.
 _COUNT_S = 2.0

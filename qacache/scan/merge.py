@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from qacache.scan.discovery import Run
-    from qacache.store import Known
+    from qacache.store.reader import Known
 
 # after every path: no more rows
 _END = KnownFile(b"\xff", 0, 0, "")

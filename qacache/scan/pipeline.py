@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from qacache.clock import Clock
     from qacache.events import PlanReason
     from qacache.probe import Prober
-    from qacache.store import Known, Store
+    from qacache.store.reader import Known
+    from qacache.store.session import Store
 
 # Folders of a network mount that are listed at a time: each listing waits for the server, none computes.
 _LISTERS = 8

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from qacache.clock import Clock
-    from qacache.store import Store
+    from qacache.store.session import Store
 
 
 class Refresh:

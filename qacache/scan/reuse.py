@@ -14,7 +14,7 @@ from qacache.scan.digest import Hashed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from qacache.store import Known
+    from qacache.store.reader import Known
 
 Other = TypeVar("Other")
 

@@ -17,7 +17,7 @@ from qacache.scan.discovery import collapse
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from qacache.store import Reader
+    from qacache.store.reader import Reader
 
 _HINT = "check that the folder is there and mounted; if its files are really gone, say so with --accept-shrink"
 

@@ -6,13 +6,9 @@ in pages by key, and see what is written meanwhile.
 
 from __future__ import annotations
 
-import json
 import os
-import unicodedata
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qacache.record import MEDIA_FIELDS, Record, RecordedFailure, media_from_dict
 from qacache.store.database import explained, open_reader
 
 if TYPE_CHECKING:
@@ -32,8 +28,7 @@ class KnownFile(NamedTuple):
     status: str
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What a scan needs to know of a row that is not plainly unchanged.
 
     The `failed_…` fields and those after them are of the last failure, if there is one.
@@ -49,8 +44,7 @@ class Known:
     next_retry_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
+class Root(NamedTuple):
     """A folder that was scanned completely at least once, last at `scanned_ms`."""
 
     path: bytes
@@ -78,18 +72,22 @@ COLUMNS = {
     "first_seen": "strftime('%Y-%m-%dT%H:%M:%fZ', file.first_seen_ms / 1e3, 'unixepoch')",
     "probed_at": "strftime('%Y-%m-%dT%H:%M:%fZ', media.probed_ms / 1e3, 'unixepoch')",
     "prober": "media.prober",
-    **{name: f"media.{name}" for name in MEDIA_FIELDS},
+    "format_name": "media.format_name",
+    "duration_s": "media.duration_s",
+    "bit_rate": "media.bit_rate",
+    "width": "media.width",
+    "height": "media.height",
+    "display_width": "media.display_width",
+    "display_height": "media.display_height",
+    "rotation": "media.rotation",
+    "orientation": "media.orientation",
+    "hdr": "media.hdr",
+    "video_codec": "media.video_codec",
+    "audio_codec": "media.audio_codec",
+    "avg_frame_rate": "media.avg_frame_rate",
     "error": "failure.reason",
     "error_message": "failure.message",
 }
-
-# What a whole record is made of, besides what every answer has.
-RECORD_COLUMNS = (
-    *("file.digest", "file.first_seen_ms", "media.probed_ms", "media.prober"),
-    *("failure.stage", "failure.reason", "failure.message", "failure.attempts", "failure.next_retry_ms"),
-    *("media.tags", "media.streams"),
-    *(f"media.{name}" for name in MEDIA_FIELDS),
-)
 
 _FROM = """FROM file LEFT JOIN media ON media.file_id = file.id LEFT JOIN failure ON failure.file_id = file.id"""
 
@@ -222,37 +220,12 @@ class Reader:
             return self._connection.execute(query, values).fetchall()
 
 
-def record_of(found: Found) -> Record:
-    """Return the record of a row that was looked up with `RECORD_COLUMNS`."""
-    digest, first_seen_ms, probed_ms, prober, *rest = found.values
-    stage, reason, message, attempts, next_retry_ms, tags, streams, *media = rest
-    return Record(
-        path=found.path,
-        size=found.size,
-        mtime_ns=found.mtime_ns,
-        digest=digest.hex() if digest else None,
-        status=found.status,
-        first_seen_ms=first_seen_ms,
-        last_seen_ms=found.last_seen_ms,
-        probed_ms=probed_ms,
-        prober=prober,
-        media=None
-        if streams is None
-        else media_from_dict(
-            {
-                **dict(zip(MEDIA_FIELDS, media, strict=True)),
-                "tags": json.loads(tags),
-                "streams": json.loads(streams),
-            }
-        ),
-        error=None if stage is None else RecordedFailure(stage, reason, message, attempts, next_retry_ms),
-    )
-
-
 def nfc(path: bytes) -> bytes | None:
     """Return `path` in Unicode form NFC, None where it is no UTF-8."""
     if path.isascii():
         return path
+    import unicodedata
+
     try:
         return os.fsencode(unicodedata.normalize("NFC", path.decode()))
     except UnicodeDecodeError:
