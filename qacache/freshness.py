@@ -12,7 +12,10 @@ import os
 import select
 import signal
 import struct
+import time
 from typing import TYPE_CHECKING, Literal, Self
+
+from qacache.models import mtime_ns_of
 
 if TYPE_CHECKING:
     from qacache.store.reader import Found
@@ -22,6 +25,9 @@ Freshness = Literal["fresh", "stale", "offline"]
 _REQUEST = struct.Struct("<II")
 _REPLY = struct.Struct("<cqq")
 _THERE, _GONE, _OFFLINE = b"t", b"g", b"o"
+
+# So long a killed child may take to die, unless it hangs.
+_DEATH_S = 0.1
 
 
 class Verifier:
@@ -85,12 +91,14 @@ class _Child:
             return None
 
     def end(self) -> None:
-        """Kill the child; one that hangs in the kernel is left to itself."""
+        """Kill the child and reap it; one that hangs in the kernel is left to itself."""
         os.close(self._requests)
         os.close(self._replies)
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
             os.kill(self._pid, signal.SIGKILL)
-            os.waitpid(self._pid, os.WNOHANG)
+            deadline = time.monotonic() + _DEATH_S
+            while not os.waitpid(self._pid, os.WNOHANG)[0] and time.monotonic() < deadline:
+                time.sleep(0.001)
 
 
 def _serve(requests: int, replies: int) -> None:
@@ -122,7 +130,7 @@ def _look(path: bytes, root: bytes) -> tuple[bytes, int, int]:
         return (_GONE if _is_mounted(root) else _OFFLINE), 0, 0
     except OSError:
         return _OFFLINE, 0, 0
-    return _THERE, stat.st_size, stat.st_mtime_ns
+    return _THERE, stat.st_size, mtime_ns_of(stat)
 
 
 def _is_mounted(root: bytes) -> bool:

@@ -7,13 +7,17 @@ folder stands for all that is stored below it. No file is touched.
 from __future__ import annotations
 
 import os
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from qacache.errors import UsageError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from qacache.store.reader import Found, Reader
+
+_BATCH = 250
 
 
 class Answer(NamedTuple):
@@ -23,22 +27,33 @@ class Answer(NamedTuple):
     found: Found | None
 
 
-def look_up(reader: Reader, paths: Iterable[bytes], columns: Sequence[str]) -> Iterator[Answer]:
+def look_up(reader: Reader, paths: Iterable[bytes], columns: tuple[str, ...]) -> Iterator[Answer]:
     """Yield an answer for each of `paths`, for folders one for each file below, with `columns` in each."""
-    for path in map(absolute, paths):
-        found = reader.find(path, columns)
-        if found is not None:
-            yield Answer(found.path, found)
-        else:
-            yield from _by_other_names(reader, path, columns)
+    asked = map(absolute, paths)
+    while batch := list(islice(asked, _BATCH)):
+        known = reader.find_all(batch, columns)
+        for path in batch:
+            found = known.get(path)
+            if found is not None:
+                yield Answer(path, found)
+            else:
+                yield from _by_other_names(reader, path, columns)
 
 
 def absolute(path: bytes) -> bytes:
-    """Return `path` as the store has it: absolute, without `.`, `..` or doubled slashes; links are kept."""
-    return os.path.abspath(path)
+    """Return `path` as the store has it: absolute, without `.`, `..` or doubled slashes; links are kept.
+
+    Raises `UsageError` for an empty one: a script's variable that is not set must not mean the whole working directory.
+    """
+    if path[:1] == b"/" and path[-1:] != b"/" and b"//" not in path and b"/." not in path:
+        return path  # as nearly all are that scripts ask for
+    if not path:
+        raise UsageError("a path is empty", hint="name a file or folder; . is the working directory")
+    # POSIX lets two slashes at the beginning mean something else than one, and abspath keeps them
+    return b"/" + os.path.abspath(path).lstrip(b"/")
 
 
-def _by_other_names(reader: Reader, path: bytes, columns: Sequence[str]) -> Iterator[Answer]:
+def _by_other_names(reader: Reader, path: bytes, columns: tuple[str, ...]) -> Iterator[Answer]:
     for name in reader.spellings(path):
         found = reader.find(name, columns)
         if found is not None:
@@ -50,4 +65,7 @@ def _by_other_names(reader: Reader, path: bytes, columns: Sequence[str]) -> Iter
             yield from (Answer(each.path, each) for each in chain([first], below))
             return
     found = reader.find_composed(path, columns)
-    yield Answer(found.path if found else path, found)
+    composed = [found] if found else reader.below_composed(path, columns)
+    yield from (Answer(each.path, each) for each in composed)
+    if not composed:
+        yield Answer(path, None)

@@ -35,11 +35,16 @@ class FileStat(NamedTuple):
     @classmethod
     def of(cls, path: bytes, stat: os.stat_result) -> FileStat:
         """Return the `FileStat` of `path`, given what `os.stat` says of it."""
-        return cls(path, stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_dev)
+        return cls(path, stat.st_size, mtime_ns_of(stat), stat.st_ino, stat.st_dev)
 
     def has_content_of(self, other: FileStat) -> bool:
         """Whether size and mtime are the other's: nobody wrote to the file between the two looks."""
         return self.size == other.size and self.mtime_ns == other.mtime_ns
+
+
+def mtime_ns_of(stat: os.stat_result) -> int:
+    """Return the mtime, or the nearest that 64 bits can hold: filesystems go beyond the years 1677 to 2262."""
+    return max(-(1 << 63), min(stat.st_mtime_ns, (1 << 63) - 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,7 @@
 """The record: the one shape in which qacache tells what it knows of a file, to programs and to other stores.
 
-`to_dict` makes it, `from_dict` reads it; `--json`, exports and HTTP all pass through here; so do the events of scans,
-by `event_dicts`. Fields that are not
-known are left out of streams and are null elsewhere. Times are UTC, ISO 8601 with milliseconds.
+`to_dict` makes it, `from_dict` reads it; `--json`, exports and HTTP all pass through here. Fields that are not known
+are left out of streams and are null elsewhere. Times are UTC, ISO 8601 with milliseconds.
 """
 
 from __future__ import annotations
@@ -68,7 +67,11 @@ def path_from_fields(record: Mapping[str, Any]) -> bytes:
     """Return the path that `path_fields` was given; raises `BadRecord`."""
     encoded = record.get("path_b64")
     if encoded is None:
-        return os.fsencode(_expect(record, "path", str))
+        path = _expect(record, "path", str)
+        try:
+            return os.fsencode(path)
+        except UnicodeEncodeError as error:
+            raise BadRecord(f"path is no text: {path!r}") from error
     try:
         return base64.b64decode(encoded, validate=True)
     except (TypeError, ValueError, binascii.Error) as error:
@@ -110,9 +113,9 @@ def from_dict(record: Mapping[str, Any]) -> Record:
         mtime_ns=_expect(record, "mtime_ns", int),
         digest=_optional(record, "digest", str),
         status=cast("Status", status),
-        first_seen_ms=_time(_expect(record, "first_seen", str)),
-        last_seen_ms=_time(_expect(record, "last_seen", str)),
-        probed_ms=None if (probed := _optional(record, "probed_at", str)) is None else _time(probed),
+        first_seen_ms=_time(record, "first_seen"),
+        last_seen_ms=_time(record, "last_seen"),
+        probed_ms=None if record.get("probed_at") is None else _time(record, "probed_at"),
         prober=_optional(record, "prober", str),
         media=None if (media := _optional(record, "media", dict)) is None else media_from_dict(media),
         error=None if (error := _optional(record, "error", dict)) is None else _failure_from_dict(error),
@@ -133,15 +136,15 @@ def media_from_dict(media: Mapping[str, Any]) -> MediaInfo:
     if not isinstance(known["format_name"], str):
         raise BadRecord(f"media.format_name is no text: {known['format_name']!r}")
     streams = tuple(stream_from_dict(stream) for stream in _items(media.get("streams")))
-    return MediaInfo(**known, tags=dict(media.get("tags") or {}), streams=streams)
+    return MediaInfo(**known, tags=dict(_optional(media, "tags", dict) or {}), streams=streams)
 
 
 def stream_to_dict(stream: Stream) -> dict[str, Any]:
-    """Return `stream` as the record has it: only what is known."""
+    """Return `stream` as the record has it: its index and type, and else only what is known."""
     return {
-        name: value
+        name: list(value) if isinstance(value, tuple) else value
         for name, default in _STREAM_FIELDS
-        if (value := getattr(stream, name)) != default or name == "index"
+        if (value := getattr(stream, name)) != default or name in {"index", "codec_type"}
     }
 
 
@@ -150,8 +153,8 @@ def stream_from_dict(stream: Mapping[str, Any]) -> Stream:
     known = {name: stream[name] for name, _ in _STREAM_FIELDS if name in stream}
     if not isinstance(known.get("index"), int):
         raise BadRecord(f"streams have an index each: {dict(stream)!r}")
-    if "side_data_types" in known:
-        known["side_data_types"] = tuple(known["side_data_types"])
+    known["disposition"] = _optional(stream, "disposition", dict) or {}
+    known["side_data_types"] = tuple(_optional(stream, "side_data_types", list) or ())
     return Stream(**known)
 
 
@@ -190,7 +193,7 @@ def _failure_from_dict(error: Mapping[str, Any]) -> RecordedFailure:
         reason=_expect(error, "reason", str),
         message=_expect(error, "message", str),
         attempts=_expect(error, "attempts", int),
-        next_retry_ms=_time(_expect(error, "next_retry", str)),
+        next_retry_ms=_time(error, "next_retry"),
     )
 
 
@@ -211,8 +214,9 @@ def _items(streams: object) -> Iterable[Mapping[str, Any]]:
     return streams
 
 
-def _time(text: str) -> int:
+def _time(record: Mapping[str, Any], name: str) -> int:
+    text = _expect(record, name, str)
     try:
         return iso_time_ms(text)
     except ValueError as error:
-        raise BadRecord(f"{text!r} is no ISO 8601 time") from error
+        raise BadRecord(f"{name} is no ISO 8601 time: {text!r}") from error

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 
 
+@lru_cache
 def iso_time(ms: int | None) -> str | None:
     """Return milliseconds since the epoch as `2026-11-22T11:28:00.123Z`."""
     if ms is None:

@@ -88,7 +88,7 @@ def test_later_sources_win_and_are_named(toml: Path) -> None:
     )
     scan = settings.config.scan
     assert (scan.settle_s, scan.retry_min_s, scan.rate_per_s) == (3.0, 120.0, 5.0)
-    assert settings.origin("scan.settle") == "flag --scan-settle"
+    assert settings.origin("scan.settle") == "flag --settle"
     assert settings.origin("scan.retry_min") == "variable QACACHE_SCAN_RETRY_MIN"
     assert settings.origin("scan.rate") == f"file {toml}"
     assert settings.origin("scan.retry_max") == "default"

@@ -6,6 +6,7 @@ exit statuses are made.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,27 +15,31 @@ from qacache.errors import QacacheError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+ERROR = 1
 INTERRUPTED = 130
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; return its exit status."""
+    _prepare_streams()
+    status = 0
     try:
-        return _dispatch(arguments)
+        status = _dispatch(arguments)
+        sys.stdout.flush()
     except QacacheError as error:
-        from qacache.cli.text import printable
-
-        for line in f"qacache: {error}".splitlines():
-            sys.stderr.write(f"{printable(line)}\n")
-        if error.hint:
-            sys.stderr.write(f"hint: {printable(error.hint)}\n")
-        return error.exit_code
+        _flush()  # what was printed before comes first, also where both go to one file
+        _complain(str(error), error.hint)
+        status = error.exit_code
     except KeyboardInterrupt:
-        return INTERRUPTED
+        status = INTERRUPTED
     except BrokenPipeError:
-        # whoever read our output has seen enough; nothing is left to be flushed at exit
-        sys.stdout = None
-        return 0
+        pass  # whoever read our output has seen enough
+    except OSError as error:
+        subject = os.fsdecode(error.filename) if error.filename else "output"
+        _complain(f"{subject}: {(error.strerror or str(error)).lower()}")
+        status = ERROR
+    _flush()
+    return status
 
 
 def _dispatch(arguments: Sequence[str]) -> int:
@@ -45,10 +50,30 @@ def _dispatch(arguments: Sequence[str]) -> int:
         from qacache.cli.answers import answer
 
         return answer(request)
-    from qacache.cli.app import app
+    from qacache.cli.app import run_command
 
+    return run_command(arguments)
+
+
+def _prepare_streams() -> None:
+    """See to it that there are streams to write to, and that they can hold every name, whatever the locale."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # open as long as the process runs
+    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+
+
+def _flush() -> None:
+    """Write what was printed; where that cannot be, drop it."""
     try:
-        app(args=list(arguments), prog_name="qacache")
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    return 0
+        sys.stdout.flush()
+    except OSError:
+        # Python tries once more at exit: let that go nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _complain(message: str, hint: str | None = None) -> None:
+    from qacache.cli.text import printable
+
+    lines = [*f"qacache: {message}".split("\n"), *([f"hint: {hint}"] if hint else [])]
+    sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))

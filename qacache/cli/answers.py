@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qacache.cli.text import json_line, tsv_line
 from qacache.config import load
+from qacache.config.keys import Key
+from qacache.config.kinds import DURATION
 from qacache.errors import UsageError
-from qacache.lookup import look_up
+from qacache.lookup import absolute, look_up
 from qacache.store.reader import COLUMNS, Reader
 from qacache.times import iso_time
 
@@ -33,6 +35,8 @@ TSV_COLUMNS = (
     *("size", "duration_s", "display_width", "display_height", "orientation", "rotation", "hdr"),
     *("video_codec", "audio_codec", "avg_frame_rate", "bit_rate", "format_name", "error"),
 )
+
+_DEADLINE = Key("verify.deadline", DURATION, "", minimum=0.001, maximum=3600.0)
 
 
 class Request(NamedTuple):
@@ -73,7 +77,7 @@ def answer(request: Request) -> int:
         from qacache.cli.missing import probe_missing
 
         probe_missing(paths, config)
-    verifier = _verifier(request.verify_deadline) if request.verify else None
+    verifier = _verifier(request)
     missing = 0
 
     def lines(reader: Reader) -> Iterator[Line]:
@@ -88,7 +92,7 @@ def answer(request: Request) -> int:
     return NOT_FOUND if missing else 0
 
 
-def _form(request: Request) -> tuple[Sequence[str], Callable[[Iterable[Line]], None]]:
+def _form(request: Request) -> tuple[tuple[str, ...], Callable[[Iterable[Line]], None]]:
     """Return the SQL columns that the form of output needs, and what writes it."""
     if request.json:
         from qacache.store.records import RECORD_COLUMNS
@@ -120,23 +124,25 @@ def _field_name(field: str) -> str:
 
 
 def _paths(request: Request) -> list[bytes]:
-    paths = [os.fsencode(path) for path in request.paths]
+    paths = [absolute(os.fsencode(path)) for path in request.paths]
     if request.stdin or request.null:
-        data = sys.stdin.buffer.read()
+        data = sys.stdin.buffer.read() if sys.stdin else b""
         paths += [path for path in data.split(b"\0" if request.null or b"\0" in data else b"\n") if path]
     elif not paths:
         raise UsageError("no paths to look up", hint="name files or folders, or pass them with --stdin")
     return paths
 
 
-def _verifier(deadline: str) -> Verifier:
-    from qacache.config.units import parse_duration
+def _verifier(request: Request) -> Verifier | None:
+    try:
+        deadline_s = _DEADLINE.parse(request.verify_deadline, "")
+    except ValueError as error:
+        raise UsageError(f"flag --verify-deadline: {error}") from error
+    if not request.verify:
+        return None
     from qacache.freshness import Verifier
 
-    try:
-        return Verifier(parse_duration(deadline))
-    except ValueError as error:
-        raise UsageError(f"--verify-deadline {deadline}: {error}") from error
+    return Verifier(deadline_s)
 
 
 def _write_json(lines: Iterable[Line]) -> None:

@@ -9,9 +9,13 @@ import typer
 from typer.core import TyperGroup
 
 from qacache import __version__
+from qacache.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+# The base of all that typer finds wrong with arguments, by whatever name a release of typer has it.
+_WrongArguments: Any = typer.BadParameter.__bases__[0]
 
 _COMMANDS = ("scan", "lookup", "reprobe", "export", "config", "migrate")
 
@@ -36,11 +40,28 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     cls=_Commands,
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run the command that `arguments` name, or show the help; return the exit status.
+
+    Raises `UsageError` for what typer does not understand, so that it is printed as all errors are: arguments may be
+    names of files, which are anybody's words.
+    """
+    try:
+        with typer.main.get_command(app).make_context("qacache", list(arguments) or ["--help"]) as context:
+            context.command.invoke(context)
+    except typer.Exit as stop:
+        return stop.exit_code
+    except _WrongArguments as error:
+        text = error.format_message().rstrip(".")
+        command = error.ctx.command_path if error.ctx else "qacache"
+        raise UsageError(text[:1].lower() + text[1:], hint=f"see {command} --help") from error
+    return 0
 
 
 def _print_version(wanted: bool) -> None:

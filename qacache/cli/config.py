@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+import textwrap
 
 import typer
 
 from qacache.cli.options import ConfigOption, DbOption, JsonOption, command_app, exit_statuses
-from qacache.cli.text import json_line, printable
-from qacache.config import load, places
+from qacache.cli.text import EMPTY, json_line, printable
+from qacache.config import config_file, load
 from qacache.config.example import write_example
 
 app = command_app("See, make and find the configuration.")
@@ -25,26 +28,42 @@ def show(config: ConfigOption = None, db: DbOption = None, json: JsonOption = Fa
             sys.stdout.write(json_line({"key": each.key.name, "value": each.plain, "origin": each.origin}))
         return
     rows = [(each.key.name, _value(each.plain), each.origin) for each in settings.effective()]
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    width = max(len(name) for name, _, _ in rows) + 2
     for name, value, origin in rows:
-        typer.echo(printable(f"{name:{widths[0]}}  {value:{min(widths[1], 40)}}  {origin}"))
+        typer.echo(_wrapped(printable(f"{name:{width}}{value} ({origin})"), width))
 
 
 @app.command(epilog=_EPILOG)
-def init(
-    config: ConfigOption = None,
-) -> None:
-    """Write a configuration with every key, all commented out; an existing file is left alone."""
-    path = config or places.user_config_file()
-    write_example(path)
-    typer.echo(f"written: {printable(path)}")
+def init(config: ConfigOption = None, db: DbOption = None) -> None:
+    """Write a configuration with every key commented out.
+
+    An existing file is left alone. What --db names is written down as db.path.
+    """
+    path = config_file(config)
+    write_example(path, {} if db is None else {"db.path": os.path.abspath(db)})
+    typer.echo(printable(f"written: {path}"))
 
 
 @app.command(epilog=_EPILOG)
-def path(config: ConfigOption = None) -> None:
+def path(config: ConfigOption = None, db: DbOption = None) -> None:
     """Print which configuration file is read, or would be."""
-    typer.echo(printable(load(config_path=config).file or places.user_config_file()))
+    load(config_path=config, flags={"db.path": db})
+    typer.echo(printable(config_file(config)))
 
 
 def _value(plain: object) -> str:
-    return ", ".join(map(str, plain)) if isinstance(plain, list) else str(plain)
+    text = ", ".join(map(str, plain)) if isinstance(plain, list) else str(plain)
+    return text or EMPTY
+
+
+def _wrapped(line: str, indent: int) -> str:
+    """Return `line` as it fits the terminal; elsewhere as it is, for grep."""
+    if not sys.stdout.isatty():
+        return line
+    return textwrap.fill(
+        line,
+        shutil.get_terminal_size().columns,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

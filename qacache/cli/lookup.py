@@ -22,20 +22,23 @@ def lookup(
     stdin: Annotated[bool, typer.Option("--stdin", help="Read paths from standard input, a path a line.")] = False,
     null: Annotated[bool, typer.Option("-0", help="Paths on standard input end with NUL; implies --stdin.")] = False,
     field: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Print this field alone, such as orientation.")
+        str | None, typer.Option(metavar="NAME", help="Print this field alone, such as orientation or size.")
     ] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Compare with the files on disk, too: fresh, stale or offline.")
     ] = False,
     verify_deadline: Annotated[
-        str, typer.Option(metavar="TIME", help="How long to wait for a disk that does not answer.")
+        str, typer.Option(metavar="TIME", help="How long to wait for a disk that does not answer, such as 2s.")
     ] = "50ms",
     probe_missing: Annotated[
         bool, typer.Option("--probe-missing", help="Probe and store what is not stored yet.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Say what is stored of files: a table, or tab-separated lines where the output is no terminal."""
+    """Say what is stored of files and folders.
+
+    Prints a table on a terminal, and tab-separated lines elsewhere.
+    """
     request = Request(
         paths=paths or (),
         config=config,

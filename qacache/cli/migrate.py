@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from qacache.cli.options import ConfigOption, DbOption, JsonOption, command_app, exit_statuses
-from qacache.cli.text import json_line
+from qacache.cli.text import json_line, printable
 from qacache.config import load
 from qacache.store import migrations
 
@@ -21,11 +21,14 @@ def migrate(
     config: ConfigOption = None,
     db: DbOption = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Only say what is to be done; exit with 12 if there is anything.")
+        bool, typer.Option("--check", help="Only say what there is to do; exit with 12 if there is anything.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Bring the store to this qacache's schema, after a backup beside it."""
+    """Bring the store to the schema of this qacache.
+
+    Before anything is changed, a backup is made beside the store.
+    """
     settings = load(config_path=config, flags={"db.path": db}).config
     path = settings.db.path
     steps = migrations.pending(path)
@@ -33,9 +36,9 @@ def migrate(
     if json:
         typer.echo(json_line({"path": path, "pending" if check else "applied": steps, "backup": backup}), nl=False)
     elif not steps:
-        typer.echo(f"up to date: {path}")
+        typer.echo(printable(f"up to date: {path}"))
     elif check:
         typer.echo(f"to be done: {', '.join(steps)}")
     else:
-        typer.echo(f"done: {', '.join(steps)}\nbackup: {backup}")
+        typer.echo(f"done: {', '.join(steps)}\nbackup: {printable(backup or '')}")
     raise typer.Exit(OUTDATED if check and steps else 0)

@@ -41,7 +41,6 @@ def command_app(help_text: str | None = None) -> typer.Typer:
     """Return the app of one command, or of a group of commands where there is a `help_text`."""
     return typer.Typer(
         help=help_text,
-        no_args_is_help=help_text is not None,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from qacache.cli.run import rate_text
 from qacache.cli.tables import length_text
 from qacache.cli.text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from qacache.cli.run import Run
 
 _BAR_WIDTH = 30
@@ -22,16 +26,17 @@ _BAR_WIDTH = 30
 _SLOW_S = 1.0
 
 
-def progress_display(run: Run, expected: int | None) -> Live:
+def progress_display(run: Run, expected: int | None, is_stopping: Callable[[], bool]) -> Live:
     """Return the display of `run`, a context manager; `expected` is how many files there will be, where known."""
-    display = _Display(run, expected)
+    display = _Display(run, expected, is_stopping)
     return Live(get_renderable=display.render, console=Console(stderr=True), refresh_per_second=8, transient=True)
 
 
 class _Display:
-    def __init__(self, run: Run, expected: int | None) -> None:
+    def __init__(self, run: Run, expected: int | None, is_stopping: Callable[[], bool]) -> None:
         self._run = run
         self._expected = expected
+        self._is_stopping = is_stopping
         self._began = time.monotonic()
 
     def render(self) -> Group:
@@ -47,19 +52,23 @@ class _Display:
             f"  {summary.unchanged:,} unchanged  {summary.reused:,} reused  {summary.probed:,} probed  ",
             (f"{summary.failed:,} failed", "red" if summary.failed else ""),
         )
-        return Group(first, counts, *self._slowest())
+        return Group(first, counts, self._last_line())
 
     def _times(self, done: int, total: int | None, rate: float, elapsed_s: float) -> str:
-        parts = [f"{done:,}" if total is None else f"{done:,} of {total:,}", f"{rate:,.0f} files/s"]
+        parts = [f"{done:,}" if total is None else f"{done:,} of {total:,}", rate_text(rate)]
         if total is None:
             parts.append(length_text(elapsed_s))
         elif rate:
             parts.append(f"{length_text((total - done) / rate)} left")
         return " · ".join(parts)
 
-    def _slowest(self) -> list[Text]:
-        slowest = self._run.slowest()
-        if slowest is None or slowest[1] < _SLOW_S:
-            return []
-        path, seconds = slowest
-        return [Text(f"{seconds:.0f} s: {printable(path)}", style="dim", no_wrap=True, overflow="ellipsis")]
+    def _last_line(self) -> Text:
+        if self._is_stopping():
+            return Text("stopping: storing what is finished", style="yellow")
+        path, seconds = self._run.slowest() or (b"", 0.0)
+        if seconds < _SLOW_S:
+            return Text()
+        # the name comes first: it is the folder that may be cut off
+        folder, name = os.path.split(path)
+        line = f"{seconds:.0f} s: {printable(name)} in {printable(folder)}"
+        return Text(line, style="dim", no_wrap=True, overflow="ellipsis")

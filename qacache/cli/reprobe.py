@@ -40,8 +40,8 @@ def reprobe(
     failed: Annotated[
         bool, typer.Option("--failed", help="Only files whose last probe failed: all, or those at or below PATH.")
     ] = False,
-    jobs: Annotated[str | None, typer.Option(metavar="N", help="Probe so many files at a time.")] = None,
-    rate: Annotated[str | None, typer.Option(metavar="N", help="Look into at most so many files a second.")] = None,
+    jobs: Annotated[str | None, typer.Option(metavar="N", help="Probe up to N files at a time.")] = None,
+    rate: Annotated[str | None, typer.Option(metavar="N", help="Look into at most N files a second.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Probe files again, whatever is stored of them."""
@@ -63,4 +63,4 @@ def _failed(paths: Sequence[bytes], reader: Reader) -> Iterator[bytes]:
         found = reader.find(path, ())
         if found is not None and found.status == "failed":
             yield path
-        yield from (each.path for each in reader.below(path, (), status="failed"))
+        yield from (each.path for each in reader.below(path, (), only_failed=True))

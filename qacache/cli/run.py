@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
 from qacache.cli.text import json_line, printable
@@ -18,7 +18,7 @@ from qacache.event_record import event_dicts, summary_dict
 from qacache.events import Failed, Planned, Summary, Unchanged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from qacache.events import Event
 
@@ -41,18 +41,26 @@ class Run(Protocol):
 
 
 def show_run(
-    run: Run, events: Iterable[Event], *, as_json: bool = False, quiet: bool = False, expected: int | None = None
+    run: Run,
+    events: Generator[Event, None, None],
+    *,
+    as_json: bool = False,
+    quiet: bool = False,
+    expected: int | None = None,
 ) -> int:
     """Follow the events to their end; return the exit status. `expected` is the number of files, where known."""
     report = _JsonReport() if as_json else _TextReport()
     refused: RootRefused | None = None
-    with _stopped_by_signals(run), _progress(run, expected):
+    # closed whatever happens, while the store is still open: that stores what is finished
+    with _stopped_by_signals(run) as is_stopping, closing(events), _progress(run, expected, is_stopping):
         try:
             for event in events:
                 report.add(event)
         except RootRefused as error:
             refused = error
-    if not quiet and run.summary.duration_s:
+        except BrokenPipeError as error:
+            raise KeyboardInterrupt from error  # nobody listens any more
+    if not quiet and (as_json or run.summary.duration_s):
         report.end(run.summary)
     if refused is not None:
         raise refused
@@ -117,33 +125,50 @@ def _headline(summary: Summary) -> str:
         if getattr(summary, name)
     ]
     state = "" if summary.state == "complete" else f" ({summary.state})"
-    rate = f", {summary.done / seconds:,.0f} files/s" if seconds and summary.done else ""
-    return f"{summary.found:,} files in {seconds:,.1f} s{rate}{state}: {' · '.join(counts) or 'nothing to do'}"
+    rate = f", {rate_text(summary.done / seconds)}" if seconds and summary.done else ""
+    files = "file" if summary.found == 1 else "files"
+    return f"{summary.found:,} {files} in {seconds:,.1f} s{rate}{state}: {' · '.join(counts) or 'nothing to do'}"
+
+
+def rate_text(files_per_s: float) -> str:
+    """Return a speed as people say it, such as `1,200 files/s` or `0.4 files/s`."""
+    return f"{files_per_s:,.{0 if files_per_s >= 9.95 else 1}f} files/s"  # noqa: PLR2004  # what would be shown as 10
 
 
 @contextmanager
-def _stopped_by_signals(run: Run) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the run in order; the second one ends it at once."""
+def _stopped_by_signals(run: Run) -> Iterator[Callable[[], bool]]:
+    """Let Ctrl-C, SIGTERM and the end of the terminal end the run in order; the second one ends it at once.
+
+    What the block gets says whether that has happened.
+    """
+    is_stopping = False
 
     def on_signal(number: int, frame: object) -> None:
+        nonlocal is_stopping
         signal.signal(number, signal.default_int_handler)
-        os.write(2, b"stopping: storing what is finished\n")
+        is_stopping = True
+        with suppress(OSError):  # the terminal may be gone
+            if not os.isatty(2):  # the progress display says so itself
+                os.write(2, b"stopping: storing what is finished\n")
         run.stop()
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup(1) wants the run to go on
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, on_signal) for number in numbers}
     try:
-        yield
+        yield lambda: is_stopping
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 @contextmanager
-def _progress(run: Run, expected: int | None) -> Iterator[None]:
+def _progress(run: Run, expected: int | None, is_stopping: Callable[[], bool]) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
     from qacache.cli.progress import progress_display
 
-    with progress_display(run, expected):
+    with progress_display(run, expected, is_stopping):
         yield

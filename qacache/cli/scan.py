@@ -45,10 +45,10 @@ def scan(
     ] = None,
     config: ConfigOption = None,
     db: DbOption = None,
-    jobs: Annotated[str | None, typer.Option(metavar="N", help="Probe so many files at a time.")] = None,
-    rate: Annotated[str | None, typer.Option(metavar="N", help="Look into at most so many files a second.")] = None,
+    jobs: Annotated[str | None, typer.Option(metavar="N", help="Probe up to N files at a time.")] = None,
+    rate: Annotated[str | None, typer.Option(metavar="N", help="Look into at most N files a second.")] = None,
     settle: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Leave files alone that were written to so short ago.")
+        str | None, typer.Option(metavar="TIME", help="Leave files alone that were written to less than TIME ago.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Probe every file, whatever is stored.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be looked into.")] = False,
@@ -57,7 +57,10 @@ def scan(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Find the videos below some folders, probe what is new or changed, and remember it."""
+    """Find the videos below folders, and remember what is in them.
+
+    Only what is new or changed since the last scan is probed.
+    """
     flags = {"db.path": db, "ffprobe.concurrency": jobs, "scan.rate": rate, "scan.settle": settle}
     settings = load(config_path=config, flags=flags).config
     folders = [absolute(os.fsencode(root)) for root in roots or settings.scan.roots]

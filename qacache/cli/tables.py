@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -23,19 +24,29 @@ TABLE_COLUMNS = (
 )
 """The columns of the store that `write_table` shows."""
 
+_HEADERS = ("file", "status", "size", "length", "picture", "video", "audio", "fps")
+# (columns of the terminal, headers): what comes last is left out where there would be no room for names
+_ROOM = ((100, 8), (64, 5), (0, 2))
+
 _STATUS_STYLES = {"ok": "green", "failed": "red", "vanished": "yellow", "unknown": "dim"}
 _FRESHNESS_STYLES = {"fresh": "green", "stale": "red", "offline": "yellow"}
 
 
 def write_table(lines: Iterable[Line]) -> None:
-    """Print the answers as a table."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("file", overflow="fold", ratio=1)
-    for name in ("status", "size", "length", "picture", "video", "audio", "fps"):
+    """Print the answers as a table, below the folder that they have in common."""
+    answers = list(lines)
+    console = Console()
+    headers = _HEADERS[: next(count for width, count in _ROOM if console.width >= width)]
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(headers[0], overflow="fold", min_width=20)
+    for name in headers[1:]:
         table.add_column(name, justify="right" if name in {"size", "length", "fps"} else "left", no_wrap=True)
-    for line in lines:
-        table.add_row(*_cells(line))
-    Console().print(table)
+    folder = os.path.commonpath([os.path.dirname(line.answer.path) for line in answers] or [b"/"])
+    for line in answers:
+        table.add_row(*_cells(line, folder)[: len(headers)])
+    if folder != b"/":
+        console.print(Text(printable(folder), "dim"), soft_wrap=True)
+    console.print(table)
 
 
 def size_text(size: int) -> str:
@@ -55,25 +66,28 @@ def length_text(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _cells(line: Line) -> Sequence[Text]:
+def _cells(line: Line, folder: bytes) -> Sequence[Text]:
     path, status, freshness, _ = line.head()
+    name = Text(printable(os.path.relpath(path, folder)))
     state = Text(status, _STATUS_STYLES[status])
     if freshness:
         state.append(f" {freshness}", _FRESHNESS_STYLES[freshness])
     found = line.answer.found
     if found is None:
-        return Text(printable(path)), state
-    size, duration_s, width, height, orientation, hdr, video, audio, frame_rate, error = found.values
-    picture = f"{width}x{height} {orientation or ''}".strip() if width and height else ""
-    if error:
-        state.append(f" ({error})")
+        return name, state
+    size, duration_s, *picture, video, audio, frame_rate, error = found.values
     return (
-        Text(printable(path)),
+        name,
         state,
         Text(size_text(size)),
         Text(length_text(duration_s) if duration_s is not None else ""),
-        Text(f"{picture} {hdr}" if hdr not in {None, "sdr"} else picture),
+        Text(printable(error), "red") if error else Text(_picture(*picture)),
         Text(printable(video or "")),
         Text(printable(audio or "")),
         Text(f"{float(Fraction(frame_rate)):.4g}" if frame_rate else ""),
     )
+
+
+def _picture(width: int | None, height: int | None, orientation: str | None, hdr: str | None) -> str:
+    size = f"{width}x{height}" if width and height else None
+    return " ".join(filter(None, (size, orientation, None if hdr == "sdr" else hdr)))

@@ -33,7 +33,7 @@ def tsv_line(values: Sequence[object]) -> str:
 
     Decoding the percent signs gives back the exact bytes.
     """
-    fields = [EMPTY if value is None or value == "" else _text(value) for value in values]
+    fields = [EMPTY if value is None else _text(value) or EMPTY for value in values]
     line = "\t".join(fields)
     # cheaper than a search, and true of nearly every line
     is_plain = "".join(fields).isprintable() and "%" not in line
@@ -62,4 +62,6 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def _percent(match: re.Match[str]) -> str:
-    return "".join(f"%{byte:02X}" for byte in match[0].encode(errors="surrogateescape"))
+    # half a surrogate pair, as broken programs write it, is no byte of a name
+    errors = "surrogateescape" if "\udc80" <= match[0] <= "\udcff" else "surrogatepass"
+    return "".join(f"%{byte:02X}" for byte in match[0].encode(errors=errors))

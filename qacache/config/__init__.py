@@ -4,7 +4,7 @@
 `qacache.config.sections`; `qacache.config.example` prints them as a commented file.
 """
 
-from qacache.config.loading import Setting, Settings, load
+from qacache.config.loading import Setting, Settings, config_file, load
 from qacache.config.sections import Config, Db, Ffprobe, Scan
 
-__all__ = ["Config", "Db", "Ffprobe", "Scan", "Setting", "Settings", "load"]
+__all__ = ["Config", "Db", "Ffprobe", "Scan", "Setting", "Settings", "config_file", "load"]

@@ -19,7 +19,7 @@ from qacache.config.sources import FILE_VARIABLE
 from qacache.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from qacache.config.keys import Key
     from qacache.config.kinds import Plain
@@ -38,32 +38,34 @@ HEADER = (
 )
 
 
-def render() -> str:
-    """Return the example: every key commented out at its default, with its help, unit and variable."""
-    return "\n\n".join(_paragraphs()) + "\n"
+def render(values: Mapping[str, Plain] | None = None) -> str:
+    """Return the example: every key with its help, unit and variable, commented out at its default.
+
+    Keys that are in `values`, by name, are set to what is there.
+    """
+    return "\n\n".join(_paragraphs(values or {})) + "\n"
 
 
-def write_example(path: str | os.PathLike[str]) -> None:
+def write_example(path: str | os.PathLike[str], values: Mapping[str, Plain] | None = None) -> None:
     """Create the example at `path`, and the folders above it; raises `ConfigError` if anything is there."""
     try:
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
         with open(path, "x", encoding="utf-8") as file:
-            file.write(render())
+            file.write(render(values))
     except FileExistsError as error:
         raise ConfigError(f"{error.filename} exists already", hint="remove it first, or name another file") from error
     except OSError as error:
         raise ConfigError(f"{os.fspath(path)} cannot be written: {error.strerror or error}") from error
 
 
-def _paragraphs() -> Iterator[str]:
+def _paragraphs(values: Mapping[str, Plain]) -> Iterator[str]:
     yield from map(_prose, HEADER)
     section = ""
     for attribute, key in keys():
         if key.section != section:
             section = key.section
             yield f"{_prose(sections()[section].__doc__ or '')}\n[{section}]"
-        assignment = (f"# {line}" for line in _assignment(key.bare_name, _default(attribute, key)))
-        yield "\n".join((_prose(key.help), _prose(_facts(key)), *assignment))
+        yield "\n".join((_prose(key.help), _prose(_facts(key)), *_lines(attribute, key, values)))
 
 
 def _prose(text: str) -> str:
@@ -80,6 +82,12 @@ def _default(attribute: str, key: Key) -> Plain:
     """Return the default as TOML holds it, never this machine's own."""
     plain: Plain = key.kind.show(getattr(getattr(Config(), key.section), attribute))
     return key.usual_default or plain
+
+
+def _lines(attribute: str, key: Key, values: Mapping[str, Plain]) -> Iterator[str]:
+    if key.name in values:
+        return _assignment(key.bare_name, values[key.name])
+    return (f"# {line}" for line in _assignment(key.bare_name, _default(attribute, key)))
 
 
 def _assignment(name: str, value: Plain) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qacache.config import sources
+from qacache.config import places, sources
 from qacache.config.keys import PREFIX, Key
 from qacache.config.kinds import Plain
 from qacache.config.sections import Config, keys, sections
@@ -53,6 +53,13 @@ class Settings(NamedTuple):
         for attribute, key in keys():
             value = getattr(getattr(self.config, key.section), attribute)
             yield Setting(key, value, key.kind.show(value), self.origin(key.name))
+
+
+def config_file(config_path: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None) -> str:
+    """Return the TOML file that `load` reads, or that it would read if it were there."""
+    environ = os.environ if environ is None else environ
+    file, _ = sources.find_file(config_path, environ.get(sources.FILE_VARIABLE, ""))
+    return file or places.user_config_file()
 
 
 def load(

@@ -87,6 +87,7 @@ class Scan:
         "A file that was modified less than this ago is still being written, and left for later.",
         minimum=0,
         maximum=7 * DAY_S,
+        flag="--settle",
     )
     extensions: tuple[str, ...] = key(
         "scan.extensions",
@@ -108,6 +109,7 @@ class Scan:
         unit="files per second",
         minimum=0.001,
         zero="no limit",
+        flag="--rate",
     )
     retry_min_s: float = key(
         "scan.retry_min",
@@ -146,6 +148,7 @@ class Ffprobe:
         minimum=1,
         maximum=256,
         zero="one for each CPU",
+        flag="--jobs",
     )
     timeout_s: float = key(
         "ffprobe.timeout",

@@ -1,9 +1,9 @@
 """Which formats a prober may open: those that are one file, and speak of no other.
 
-Playlists and descriptions (hls, dash, concat, sdp, imf, image2, ...) make a prober open further files or wait for
-ever, whatever their name ends in; devices and generated sources are no files at all. FFmpeg has no list of what to
-refuse, only one of what to allow: all other demuxers of FFmpeg 5.1 to 8.1. Names that a build does not know do no
-harm.
+Playlists, indexes and descriptions (hls, dash, concat, sdp, imf, image2, vobsub, ...) make a prober open further
+files or wait for ever, whatever their name ends in; devices and generated sources are no files at all. FFmpeg has no
+list of what to refuse, only one of what to allow: all other demuxers of FFmpeg 5.1 to 8.1. Names that a build does
+not know do no harm.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ALLOWED_FORMATS = (
     "sds,sdx,ser,sga,sgi_pipe,shn,siff,simbiosis_imx,sln,smjpeg,smk,smush,sol,sox,spdif,"
     "srt,stl,subviewer,subviewer1,sunrast_pipe,sup,svag,svg_pipe,svs,swf,tak,tedcaptions,thp,"
     "tiertexseq,tiff_pipe,tmv,truehd,tta,ty,u16be,u16le,u24be,u24le,u32be,u32le,u8,usm,"
-    "v210,v210x,vag,vbn_pipe,vc1,vc1test,vidc,vividas,vivo,vmd,vobsub,voc,vpk,vplayer,vqf,"
+    "v210,v210x,vag,vbn_pipe,vc1,vc1test,vidc,vividas,vivo,vmd,voc,vpk,vplayer,vqf,"
     "vvc,w64,wady,wav,wavarc,wc3movie,webm,webp_pipe,webvtt,wsaud,wsd,wsvqa,wtv,wv,wve,xa,"
     "xbm_pipe,xmd,xmv,xpm_pipe,xvag,xwd_pipe,xwma,yop,yuv4mpegpipe"
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from qacache.events import is_stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from qacache.clock import Clock
     from qacache.events import Event
@@ -28,35 +28,62 @@ class Sink(Protocol):
 
 
 def write_batches(
-    outcomes: Iterator[Event], sink: Sink, clock: Clock, *, stop: Callable[[], object] = lambda: None
-) -> Iterator[Event]:
-    """Yield the outcomes, each once it is stored.
+    outcomes: Iterator[Event],
+    sink: Sink,
+    clock: Clock,
+    *,
+    count: Callable[[Event], object] = lambda event: None,
+    stop: Callable[[], object] = lambda: None,
+) -> Generator[Event, None, None]:
+    """Yield the outcomes, each once it is stored; `count` is called for each a moment before, or when nobody listens.
 
     When the generator is closed it calls `stop`, and stores what the stages before have finished by then.
     """
-    batch: list[Event] = []
-    due = 0.0
+    batch = _Batch(sink, clock, count)
     try:
         for outcome in outcomes:
             if is_stored(outcome):
-                if not batch:
-                    due = clock.monotonic() + _OLDEST_S
-                batch.append(outcome)
+                batch.add(outcome)
             else:
+                count(outcome)
                 yield outcome
-            if batch and (len(batch) >= _FULL or clock.monotonic() >= due):
-                stored, batch = batch, []
-                sink.write(stored)
-                yield from stored
-        stored, batch = batch, []
-        sink.write(stored)
-        yield from stored
+            if batch.is_due:
+                yield from batch.store()
+        yield from batch.store()
     except GeneratorExit:
         stop()
-        batch.extend(outcomes)
-        sink.write(batch)
+        for outcome in outcomes:
+            batch.add(outcome)
+        batch.store()
         raise
     except BaseException:
-        # the stages before failed; where the sink did, the batch is empty by now
-        sink.write(batch)
+        batch.store()
         raise
+
+
+class _Batch:
+    """Outcomes that are to be stored together."""
+
+    def __init__(self, sink: Sink, clock: Clock, count: Callable[[Event], object]) -> None:
+        self._sink = sink
+        self._clock = clock
+        self._count = count
+        self._events: list[Event] = []
+        self._due = 0.0
+
+    @property
+    def is_due(self) -> bool:
+        return bool(self._events) and (len(self._events) >= _FULL or self._clock.monotonic() >= self._due)
+
+    def add(self, event: Event) -> None:
+        if not self._events:
+            self._due = self._clock.monotonic() + _OLDEST_S
+        self._events.append(event)
+
+    def store(self) -> list[Event]:
+        # empty before anything can go wrong: what the sink refused is not offered again
+        events, self._events = self._events, []
+        self._sink.write(events)
+        for event in events:
+            self._count(event)
+        return events

@@ -53,17 +53,25 @@ class Filters:
     """
 
     def __init__(self, extensions: Sequence[str], skip_names: Sequence[str] = ()) -> None:
-        self._extensions = frozenset(os.fsencode(extension.lower()) for extension in extensions)
-        self._is_skipped = _pattern(skip_names).match
+        self._extensions = frozenset(b"." + os.fsencode(extension.lower()) for extension in extensions)
+        self._matches_skipped = _pattern(skip_names).match
+        # spares nearly every name the pattern: few names begin as one that is skipped does
+        self._first_bytes = frozenset(byte for name in skip_names for byte in _first_bytes(name))
 
-    def wants_file(self, name: bytes) -> bool:
-        """Whether a file of that name may be a video."""
-        stem, _, extension = name.rpartition(b".")
-        return extension.lower() in self._extensions and bool(stem) and not self._is_skipped(name)
+    def wanted_files(self, names: list[bytes]) -> list[bytes]:
+        """Return those of the `names` of files that may be videos."""
+        extensions, first_bytes, matches_skipped = self._extensions, self._first_bytes, self._matches_skipped
+        return [
+            name
+            for name in names
+            # from the second byte on: a name that is nothing but ".mp4" has no extension
+            if name[name.rfind(b".", 1) :].lower() in extensions
+            and (name[0] not in first_bytes or not matches_skipped(name))
+        ]
 
-    def wants_folder(self, name: bytes) -> bool:
-        """Whether a folder of that name is entered."""
-        return not self._is_skipped(name)
+    def wanted_folders(self, names: list[bytes]) -> list[bytes]:
+        """Return those of the `names` of folders that are entered."""
+        return [name for name in names if not self._matches_skipped(name)]
 
 
 def discover(
@@ -113,7 +121,7 @@ def count_files(roots: Sequence[bytes], filters: Filters, *, is_over: Callable[[
 def collapse(roots: Sequence[bytes]) -> list[bytes]:
     """Return `roots` in walking order, without those that lie inside another or are the same folder."""
     kept: dict[bytes, bytes] = {}
-    for root in sorted(set(roots), key=_as_folder):
+    for root in sorted({root.rstrip(b"/") or b"/" for root in roots}, key=_as_folder):
         real = _as_folder(os.path.realpath(root))
         if not any(real.startswith(outer) for outer in kept.values()):
             kept = {name: inner for name, inner in kept.items() if not inner.startswith(real)}
@@ -172,21 +180,19 @@ class _Listing:
 
 
 def _list_folder(folder: bytes, filters: Filters) -> _Listing:
-    names: list[bytes] = []
-    odd: set[bytes] = set()
-    wants_file = filters.wants_file
+    files: list[bytes] = []
+    folders: list[bytes] = []
+    odd: list[bytes] = []
     with os.scandir(folder) as entries:
         for entry in entries:
-            name = entry.name
             if entry.is_file(follow_symlinks=False):
-                if wants_file(name):
-                    names.append(name)
+                files.append(entry.name)
             elif entry.is_dir(follow_symlinks=False):
-                if filters.wants_folder(name):
-                    names.append(name + b"/")
-            elif wants_file(name):
-                names.append(name)
-                odd.add(name)
+                folders.append(entry.name)
+            else:
+                odd.append(entry.name)
+    odd = filters.wanted_files(odd)
+    names = filters.wanted_files(files) + odd + [name + b"/" for name in filters.wanted_folders(folders)]
     names.sort()
     return _Listing(names, frozenset(odd))
 
@@ -207,11 +213,18 @@ def _look(folder: bytes, names: list[bytes], odd: frozenset[bytes]) -> Iterator[
 
 
 def _stat_names(prefix: bytes, names: list[bytes], odd: frozenset[bytes], descriptor: int) -> list[Run | Failed]:
+    """Return what `os.stat` says of each name, relative to the open folder: the kernel need not look its path up."""
+    if not odd:
+        with suppress(OSError):
+            return [[(prefix + name, os.stat(name, dir_fd=descriptor, follow_symlinks=False)) for name in names]]
+    return _stat_one_by_one(prefix, names, odd, descriptor)
+
+
+def _stat_one_by_one(prefix: bytes, names: list[bytes], odd: frozenset[bytes], descriptor: int) -> list[Run | Failed]:
     run: Run = []
     outcomes: list[Run | Failed] = [run]
     for name in names:
         try:
-            # relative to the open folder, so that the kernel need not look the whole path up for each file
             stat = os.stat(name, dir_fd=descriptor, follow_symlinks=name in odd)
         except FileNotFoundError as error:
             if name not in odd:
@@ -240,6 +253,11 @@ def _odd_failure(mode: int) -> Failure:
 
 def _as_folder(path: bytes) -> bytes:
     return path.rstrip(b"/") + b"/"
+
+
+def _first_bytes(pattern: str) -> Sequence[int]:
+    """Return the bytes that names begin with which the `fnmatch` pattern matches."""
+    return range(256) if pattern[:1] in {"", "*", "?", "["} else os.fsencode(pattern)[:1]
 
 
 def _pattern(skip_names: Sequence[str]) -> re.Pattern[bytes]:

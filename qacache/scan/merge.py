@@ -8,6 +8,7 @@ In: discovery's runs, and the store's rows below the same roots, both in the byt
 from __future__ import annotations
 
 import os
+import stat as stat_module
 from typing import TYPE_CHECKING, Protocol
 
 from qacache.events import Failed, Reused, Unchanged, Vanished
@@ -90,8 +91,8 @@ class MergeJoin:
     def _pass_rows(self, place: bytes) -> Iterator[Vanished]:
         """Move on to the first row at or behind `place`; those before it have no file."""
         while self._row[0] < place:
-            path = self._row[0]
-            if not self._is_unlisted(path) and is_gone(path):
+            path, status = self._row[0], self._row[3]
+            if status != "vanished" and not self._is_unlisted(path) and is_gone(path):
                 yield Vanished(path)
             self._row = next(self._coming, _END)
 
@@ -114,6 +115,8 @@ class MergeJoin:
         known = self._rows.known(stat.path)
         if known is None or self._unchanged_status is None:
             return stat
+        if known.status == "ok" and is_unchanged(stat, known):
+            return Unchanged([stat.path])  # with an mtime that no row can hold
         if known.next_retry_ms is not None:
             is_same_failure = (known.failed_size, known.failed_mtime_ns) == (stat.size, stat.mtime_ns)
             waits = known.status == "failed" and is_same_failure and not self._is_due(known)
@@ -129,17 +132,16 @@ def is_unchanged(stat: FileStat, known: Known) -> bool:
 
 
 def is_gone(path: bytes) -> bool:
-    """Whether the operating system says for sure that there is no such file.
+    """Whether the operating system says for sure that there is no such file, or that it is a folder now.
 
     Any other refusal (a mount that went away, a folder that may not be entered) is no such word.
     """
     try:
-        os.lstat(path)
+        return stat_module.S_ISDIR(os.lstat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:
         return False
-    return False
 
 
 def _as_folder(path: bytes) -> bytes:

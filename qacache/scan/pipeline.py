@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qacache.clock import SystemClock
-from qacache.events import Event, Failed, Planned, Summary, is_stored
+from qacache.events import Event, Failed, Planned, Summary
 from qacache.filesystem import filesystem_type, is_network_type
 from qacache.models import FileStat
 from qacache.scan.batches import write_batches
@@ -25,7 +25,7 @@ from qacache.scan.roots import admit
 from qacache.scan.settle import settle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from qacache.clock import Clock
     from qacache.events import PlanReason
@@ -74,7 +74,7 @@ class Scan:
         """Return the path that is probed for the longest time by now, with its seconds; None when idle."""
         return self._crew.slowest()
 
-    def events(self, roots: Sequence[bytes]) -> Iterator[Event]:
+    def events(self, roots: Sequence[bytes]) -> Generator[Event, None, None]:
         """Scan `roots` (absolute paths of folders) and yield what became of each file.
 
         Raises `StoreLocked` where another scan runs, `StoreError` where results cannot be stored, and `RootRefused`
@@ -86,6 +86,8 @@ class Scan:
             with self._crew:
                 run = self._dry_run if self._options.dry_run else self._journaled
                 yield from run(admission.roots)
+        else:
+            self.summary.state = "failed"
         admission.raise_refusals()
 
     def _journaled(self, roots: Sequence[bytes]) -> Iterator[Event]:
@@ -109,13 +111,16 @@ class Scan:
         with ExitStack() as resources:
             join = self._join()
             items = join.skip_unchanged(self._discover(roots, resources), roots)
-            settled: Iterator[FileStat | Event] = settle(items, self._options.settle_s, self._clock)
+            settled: Iterator[FileStat | Event] = settle(
+                items, self._options.settle_s, self._clock, is_stopped=lambda: self._crew.is_stopped
+            )
             known = None if self._options.force else self._store.reader
             described: Iterator[Event] = self._crew.describe(settled, known)
-            for event in write_batches(described, self, self._clock, stop=self._crew.stop):
-                if not is_stored(event):
-                    self.summary.add(event)
-                yield event
+            stored = write_batches(
+                described, self._store.writer, self._clock, count=self.summary.add, stop=self._crew.stop
+            )
+            # closed here, not by the garbage collector, which would swallow what goes wrong with the last batch
+            yield from resources.enter_context(closing(stored))
         if not self._crew.is_stopped:
             self._end_roots(roots, join.unlisted, began_ms)
 
@@ -128,12 +133,6 @@ class Scan:
                 yield event
         self.summary.state = "interrupted" if self._crew.is_stopped else "complete"
         self.summary.duration_s = self._clock.time() - began
-
-    def write(self, events: Sequence[Event]) -> None:
-        """Store a batch, and count it: the end of the stream calls this."""
-        self._store.writer.write(events)
-        for event in events:
-            self.summary.add(event)
 
     def _join(self) -> MergeJoin:
         return MergeJoin(
@@ -163,7 +162,8 @@ class Scan:
 
     def _is_due(self, known: Known) -> bool:
         assert known.next_retry_ms is not None
-        if self._clock.time() * 1000 >= known.next_retry_ms:
+        # permissions change neither size nor mtime, and to be refused costs nothing
+        if known.failed_reason == "permission-denied" or self._clock.time() * 1000 >= known.next_retry_ms:
             return True
         return known.failed_prober is not None and known.failed_prober != self._crew.prober.version
 

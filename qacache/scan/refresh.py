@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import stat as stat_module
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from qacache.clock import SystemClock
-from qacache.events import Event, Failed, Summary, is_stored
+from qacache.events import Event, Failed, Summary
 from qacache.models import Failure, FileStat
 from qacache.scan.batches import write_batches
 from qacache.scan.crew import Crew
@@ -18,7 +19,7 @@ from qacache.scan.discovery import Filters, discover
 from qacache.scan.failures import os_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator
 
     from qacache.clock import Clock
     from qacache.store.session import Store
@@ -54,27 +55,21 @@ class Refresh:
         """Return the path that is probed for the longest time by now, with its seconds; None when idle."""
         return self._crew.slowest()
 
-    def events(self, paths: Iterable[bytes]) -> Iterator[Event]:
+    def events(self, paths: Iterable[bytes]) -> Generator[Event, None, None]:
         """Look into the files `paths`, and the videos below those that are folders; yield what became of each.
 
         Raises `StoreError` where results cannot be stored.
         """
         began = self._clock.monotonic()
-        with self._crew:
-            described = self._crew.describe(self._files(paths), self._store.reader if self._reuse else None)
-            for event in write_batches(described, self, self._clock, stop=self._crew.stop):
-                if not is_stored(event):
-                    self.summary.add(event)
-                yield event
+        self.summary.state = "interrupted"
+        described = self._crew.describe(self._files(paths), self._store.reader if self._reuse else None)
+        stored = write_batches(described, self._store.writer, self._clock, count=self.summary.add, stop=self._crew.stop)
+        # closed here, not by the garbage collector, which would swallow what goes wrong with the last batch
+        with self._crew, closing(stored):
+            yield from stored
             self.summary.state = "interrupted" if self._crew.is_stopped else "complete"
             self.summary.abandoned = self._crew.prober.abandoned
         self.summary.duration_s = self._clock.monotonic() - began
-
-    def write(self, events: Sequence[Event]) -> None:
-        """Store a batch, and count it: the end of the stream calls this."""
-        self._store.writer.write(events)
-        for event in events:
-            self.summary.add(event)
 
     def _files(self, paths: Iterable[bytes]) -> Iterator[FileStat | Failed]:
         for path in paths:

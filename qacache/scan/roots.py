@@ -43,7 +43,8 @@ def admit(roots: Sequence[bytes], reader: Reader, *, accept_shrink: bool = False
 
 
 def _refusal(root: bytes, reader: Reader, accept_shrink: bool) -> str | None:
-    name = os.fsdecode(root)
+    # the message is a sentence a line, whatever the folder is called
+    name = os.fsdecode(root).replace("\n", r"\x0a")
     try:
         with os.scandir(root) as entries:
             is_empty = next(entries, None) is None

@@ -14,7 +14,7 @@ from qacache.models import FileStat
 from qacache.scan.failures import os_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from qacache.clock import Clock
 
@@ -23,15 +23,20 @@ Other = TypeVar("Other")
 # For so long the end of the walk waits for young files to come of age, rather than leave them to the next scan.
 LONGEST_WAIT_S = 5.0
 _TICK_S = 0.2
+_MARGIN_S = 0.01
 
 # Bounds memory where a whole library was just copied; the next scan takes the rest.
 _MOST_HELD = 50_000
 
 
 def settle(
-    items: Iterable[FileStat | Other], settle_s: float, clock: Clock
+    items: Iterable[FileStat | Other],
+    settle_s: float,
+    clock: Clock,
+    *,
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[FileStat | Other | Unstable | Failed | Waiting]:
-    """Yield all `items`, files only once they are `settle_s` old."""
+    """Yield all `items`, files only once they are `settle_s` old; those held back are dropped once `is_stopped()`."""
     young: list[FileStat] = []
     for item in items:
         if isinstance(item, FileStat) and not is_settled(item, _now_ns(clock), settle_s):
@@ -41,8 +46,13 @@ def settle(
                 yield Unstable(item.path)
         else:
             yield item
-    yield from _wait(young, settle_s, clock)
+    for _ in _ticks(young, settle_s, clock):
+        if is_stopped():
+            return
+        yield Waiting()
     for stat in young:
+        if is_stopped():
+            return
         yield _second_look(stat, settle_s, clock)
 
 
@@ -70,17 +80,19 @@ def _second_look(stat: FileStat, settle_s: float, clock: Clock) -> FileStat | Un
     return look_again(stat)
 
 
-def _wait(young: list[FileStat], settle_s: float, clock: Clock) -> Iterator[Waiting]:
-    """Let time pass until all are old enough, if that is soon."""
+def _ticks(young: list[FileStat], settle_s: float, clock: Clock) -> Iterator[None]:
+    """Let time pass until all are old enough, if that is soon; yield after each bit of it."""
     now_ns = _now_ns(clock)
     ages = [now_ns - stat.mtime_ns for stat in young if stat.mtime_ns <= now_ns]
     wait_s = settle_s - min(ages) / 1e9 if ages else 0.0
-    if wait_s > LONGEST_WAIT_S:
+    if not 0 < wait_s <= LONGEST_WAIT_S:
         return
+    # no clock is exact: rather a moment too long than a file left to the next scan
+    wait_s += _MARGIN_S
     while wait_s > 0:
         clock.sleep(min(wait_s, _TICK_S))
         wait_s -= _TICK_S
-        yield Waiting()
+        yield
 
 
 def _now_ns(clock: Clock) -> int:

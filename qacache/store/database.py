@@ -35,12 +35,13 @@ SCHEMA_VERSION = 1
 OLDEST_SCHEMA_VERSION = 1
 
 _OTHER_STORE = "choose another store with --db"
+_MAKE_ONE = "make one with: qacache scan FOLDER"
 
 _SQLITE_ERRORS: tuple[tuple[str, type[StoreError], str, str], ...] = (
     ("not a database", StoreCorrupt, "is no SQLite database", _OTHER_STORE),
     ("malformed", StoreCorrupt, "is damaged", "restore a backup, or move it away and scan again"),
     ("file is encrypted", StoreCorrupt, "is no SQLite database", _OTHER_STORE),
-    ("disk I/O error", StoreError, "cannot be read or written", "check the disk it is on"),
+    ("disk I/O error", StoreError, "cannot be read or written", "check the disk it is on: it may be full, or failing"),
     ("disk is full", StoreFull, "cannot grow: its disk is full", "free some space, then run this again"),
     ("readonly", StoreReadOnly, "cannot be written", f"make it writable, or {_OTHER_STORE}"),
     ("locked", StoreLocked, "is locked by another process", "wait until it is done, or stop it"),
@@ -54,11 +55,16 @@ def explained(path: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        text = str(error)
-        for sign, kind, problem, hint in _SQLITE_ERRORS:
-            if sign in text:
-                raise kind(f"store {path} {problem} ({text})", hint=hint) from error
-        raise StoreError(f"store {path}: {text}") from error
+        raise explanation(error, path) from error
+
+
+def explanation(error: sqlite3.DatabaseError, path: str) -> StoreError:
+    """Return the `StoreError` that SQLite's `error` means for the store `path`."""
+    text = str(error)
+    for sign, kind, problem, hint in _SQLITE_ERRORS:
+        if sign in text:
+            return kind(f"store {path} {problem} ({text})", hint=hint)
+    return StoreError(f"store {path}: {text}")
 
 
 def open_reader(path: str) -> sqlite3.Connection:
@@ -67,9 +73,11 @@ def open_reader(path: str) -> sqlite3.Connection:
     Raises `StoreMissing`, a `SchemaError`, or `StoreCorrupt`.
     """
     if not os.path.exists(path):
-        raise StoreMissing(f"no store at {path}", hint="make one with: qacache scan FOLDER")
+        raise StoreMissing(f"no store at {path}", hint=_MAKE_ONE)
+    # a reader writes, too: it shares memory with writers through a file
+    refuse_network(path)
     with explained(path):
-        connection = _connect_read_only(path)
+        connection = connect_read_only(path)
     return _checked(connection, path)
 
 
@@ -79,7 +87,7 @@ def open_writer(path: str, busy_timeout_s: float) -> sqlite3.Connection:
     Write only while holding the store's write lock. Raises as `open_reader`, and `StoreReadOnly`.
     """
     if not os.path.exists(path):
-        raise StoreMissing(f"no store at {path}", hint="make one with: qacache scan FOLDER")
+        raise StoreMissing(f"no store at {path}", hint=_MAKE_ONE)
     refuse_network(path)
     with explained(path):
         connection = connect_for_writing(path, busy_timeout_s)
@@ -139,14 +147,16 @@ def exists(path: str) -> bool:
     """Whether there is a database at `path` with anything in it, be it a store or not."""
     if not os.path.exists(path) or not os.path.getsize(path):
         return False
-    with explained(path), closing(_connect_read_only(path)) as connection:
+    with explained(path), closing(connect_read_only(path)) as connection:
         return not is_empty(connection)
 
 
 def check_schema(connection: sqlite3.Connection, path: str) -> None:
-    """Raise the `SchemaError` that applies to what is in the database, if any."""
+    """Raise the `SchemaError` that applies to what is in the database, if any; `StoreMissing` for nothing at all."""
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application_id != APPLICATION_ID and is_empty(connection):
+        raise StoreMissing(f"no store yet, the file is empty: {path}", hint=_MAKE_ONE)
     if application_id != APPLICATION_ID:
         raise SchemaForeign(f"{path} is some other program's database", hint=_OTHER_STORE)
     if version > SCHEMA_VERSION:
@@ -176,7 +186,8 @@ def _checked(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:
     return connection
 
 
-def _connect_read_only(path: str) -> sqlite3.Connection:
+def connect_read_only(path: str) -> sqlite3.Connection:
+    """Return a read-only connection, whatever the schema of the file."""
     connection = _connect_uri(path, "mode=ro")
     try:
         connection.execute("PRAGMA schema_version")
@@ -184,7 +195,8 @@ def _connect_read_only(path: str) -> sqlite3.Connection:
         connection.close()
         # A WAL database in a folder that cannot be written: SQLite wants to make a -shm file. Where there is
         # no -wal, nobody is writing, and the file can be read as it is.
-        if "unable to open" not in str(error) or os.path.exists(f"{path}-wal"):
+        wants_shm = any(sign in str(error) for sign in ("unable to open", "readonly"))
+        if not wants_shm or os.path.exists(f"{path}-wal"):
             raise
         return _connect_uri(path, "mode=ro&immutable=1")
     return connection
@@ -192,6 +204,9 @@ def _connect_read_only(path: str) -> sqlite3.Connection:
 
 def _connect_uri(path: str, query: str) -> sqlite3.Connection:
     name = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    if name.startswith("//"):
+        # what follows two slashes is a host; an empty one is this computer
+        name = f"//{name}"
     connection = sqlite3.connect(f"file:{name}?{query}", uri=True, isolation_level=None)
     connection.execute("PRAGMA cell_size_check = ON")
     connection.execute("PRAGMA trusted_schema = OFF")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from qacache.errors import StoreLocked, StoreReadOnly
@@ -40,10 +40,11 @@ def held(path: str, *, purpose: str, timeout_s: float) -> Iterator[None]:
     descriptor = _open(path)
     try:
         _acquire(descriptor, path, time.monotonic() + timeout_s)
-        os.truncate(descriptor, 0)
-        os.pwrite(descriptor, f"pid {os.getpid()} ({purpose})".encode(), 0)
+        _sign(descriptor, purpose)
         yield
     finally:
+        # not left to closing: a child that was forked meanwhile has the descriptor, too, until it runs its program
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
 
 
@@ -55,6 +56,13 @@ def _open(path: str) -> int:
             f"store cannot be written: no lock file at {path}: {error.strerror}",
             hint="make the store's folder writable, or choose another store with --db",
         ) from error
+
+
+def _sign(descriptor: int, purpose: str) -> None:
+    # a full disk has no room for this, and is told of by the write that follows
+    with suppress(OSError):
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, f"pid {os.getpid()} ({purpose})".encode(), 0)
 
 
 def _acquire(descriptor: int, path: str, deadline: float) -> None:

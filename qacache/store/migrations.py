@@ -52,7 +52,10 @@ def create(path: str, busy_timeout_s: float) -> None:
     ):
         if database.is_empty(connection):
             database.use_wal(connection, path)
-            migrations.apply(Database(connection))
+            db = Database(connection)
+            # all or nothing: other processes must not take half a store for some other program's database
+            with db.atomic():
+                migrations.apply(db)
 
 
 def pending(path: str) -> list[str]:
@@ -60,7 +63,8 @@ def pending(path: str) -> list[str]:
     try:
         database.open_reader(path).close()
     except SchemaOutdated:
-        with database.explained(path), closing(database.connect_for_writing(path, 0.0)) as connection:
+        # not a writer: closing one may checkpoint, which is a write, and nobody holds the lock here
+        with database.explained(path), closing(database.connect_read_only(path)) as connection:
             return [step.name for step in migrations.pending(Database(connection))]
     return []
 
@@ -78,13 +82,26 @@ def migrate(path: str, busy_timeout_s: float) -> str | None:
         database.explained(path),
         closing(database.connect_for_writing(path, busy_timeout_s)) as connection,
     ):
+        db = Database(connection)
+        if not migrations.pending(db):
+            return None  # another process was quicker
         backup = _back_up(connection, path)
-        migrations.apply(Database(connection))
+        migrations.apply(db)
         return backup
 
 
 def _back_up(connection: sqlite3.Connection, path: str) -> str:
     """Write the store to a new file beside it, checked and synced; return that file's path."""
+    try:
+        return _write_backup(connection, path)
+    except OSError as error:
+        raise StoreError(
+            f"store {path} was not migrated: it cannot be backed up: {error}",
+            hint="see that its folder can be written, and has room for another store",
+        ) from error
+
+
+def _write_backup(connection: sqlite3.Connection, path: str) -> str:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     target = f"{path}.schema-{version}.backup"
     temporary = f"{target}.tmp"
@@ -94,6 +111,8 @@ def _back_up(connection: sqlite3.Connection, path: str) -> str:
     connection.execute("VACUUM INTO ?", (temporary,))
     with closing(sqlite3.connect(temporary)) as copy:
         (verdict,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
+        # the one setting that is not copied, for whoever puts the backup in the store's place
+        copy.execute("PRAGMA journal_mode = WAL")
     if verdict != "ok":
         raise StoreError(f"store {path} was not migrated: its backup is damaged ({verdict})")
     descriptor = os.open(temporary, os.O_RDONLY)
@@ -133,7 +152,7 @@ CREATE TABLE file (
 );
 CREATE INDEX file_digest ON file (digest) WHERE digest IS NOT NULL;
 CREATE INDEX file_nfc_path ON file (nfc_path) WHERE nfc_path IS NOT NULL;
-CREATE INDEX file_not_ok ON file (status) WHERE status <> 'ok';
+CREATE INDEX file_not_ok ON file (path) WHERE status <> 'ok';
 CREATE INDEX file_unlisted ON file (path) WHERE unlisted;
 
 CREATE TABLE media (
@@ -201,7 +220,7 @@ SELECT
     file.size,
     strftime('%Y-%m-%dT%H:%M:%fZ', file.mtime_ns / 1e9, 'unixepoch') AS modified,
     file.mtime_ns,
-    lower(hex(file.digest)) AS digest,
+    nullif(lower(hex(file.digest)), '') AS digest,
     file.status,
     strftime('%Y-%m-%dT%H:%M:%fZ', file.first_seen_ms / 1e3, 'unixepoch') AS first_seen,
     strftime('%Y-%m-%dT%H:%M:%fZ', CASE
@@ -241,7 +260,8 @@ SELECT
     failure.attempts,
     strftime('%Y-%m-%dT%H:%M:%fZ', failure.failed_ms / 1e3, 'unixepoch') AS failed_at,
     strftime('%Y-%m-%dT%H:%M:%fZ', failure.next_retry_ms / 1e3, 'unixepoch') AS next_retry
-FROM failure JOIN file ON file.id = failure.file_id;
+FROM failure JOIN file ON file.id = failure.file_id
+WHERE file.status = 'failed';
 
 CREATE VIEW duplicates AS
 SELECT

@@ -7,9 +7,12 @@ in pages by key, and see what is written meanwhile.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+import sqlite3
+from functools import lru_cache
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from qacache.store.database import explained, open_reader
+from qacache.store.database import explanation, open_reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,6 +45,7 @@ class Known(NamedTuple):
     failed_mtime_ns: int | None
     failed_prober: str | None
     next_retry_ms: int | None
+    failed_reason: str | None = None
 
 
 class Root(NamedTuple):
@@ -68,7 +72,7 @@ class Found(NamedTuple):
 COLUMNS = {
     "size": "file.size",
     "mtime_ns": "file.mtime_ns",
-    "digest": "lower(hex(file.digest))",
+    "digest": "nullif(lower(hex(file.digest)), '')",
     "first_seen": "strftime('%Y-%m-%dT%H:%M:%fZ', file.first_seen_ms / 1e3, 'unixepoch')",
     "probed_at": "strftime('%Y-%m-%dT%H:%M:%fZ', media.probed_ms / 1e3, 'unixepoch')",
     "prober": "media.prober",
@@ -115,17 +119,21 @@ class Reader:
 
     def known_files(self, below: bytes) -> Iterator[KnownFile]:
         """Yield the rows below the folder `below`, in byte order of their paths."""
+        # plain tuples: to make a KnownFile of each would cost more than to read it
+        return cast("Iterator[KnownFile]", chain.from_iterable(self._pages_of_known_files(below)))
+
+    def _pages_of_known_files(self, below: bytes) -> Iterator[list[tuple[Any, ...]]]:
         lower, upper = range_below(below)
         query = f"SELECT path, size, mtime_ns, status FROM file WHERE path > ? AND path < ? ORDER BY path LIMIT {_PAGE}"
         while page := self._all(query, (lower, upper)):
-            yield from page  # type: ignore[misc]  # plain tuples: making a KnownFile of each costs a fifth
+            yield page
             lower = page[-1][0]
 
     def known(self, path: bytes) -> Known | None:
         """Return what a scan needs to know of the row of `path`, None where there is none."""
         row = self._one(
             "SELECT file.size, file.mtime_ns, file.status, file.digest, failure.size, failure.mtime_ns, "
-            "failure.prober, failure.next_retry_ms "
+            "failure.prober, failure.next_retry_ms, failure.reason "
             "FROM file LEFT JOIN failure ON failure.file_id = file.id WHERE path = ?",
             (path,),
         )
@@ -140,17 +148,25 @@ class Reader:
         )
         return row[0] if row else None
 
-    def find(self, path: bytes, columns: Sequence[str]) -> Found | None:
+    def find(self, path: bytes, columns: tuple[str, ...]) -> Found | None:
         """Return the row of exactly `path` with `columns` (SQL expressions of this module), or None."""
-        row = self._one(self._select(columns, "WHERE file.path = ?"), (path,))
+        self._roots = None
+        row = self._one(_select(columns, "WHERE file.path = ?"), (path,))
         return self._found(row) if row else None
 
-    def find_composed(self, path: bytes, columns: Sequence[str]) -> Found | None:
+    def find_all(self, paths: Sequence[bytes], columns: tuple[str, ...]) -> dict[bytes, Found]:
+        """Return the rows of exactly `paths`, at most 900 of them, by path: in half the time of `find` for each."""
+        self._roots = None
+        marks = ",".join("?" * len(paths))
+        rows = self._all(_select(columns, f"WHERE file.path IN ({marks})"), tuple(paths))
+        return {row[0]: self._found(row) for row in rows}
+
+    def find_composed(self, path: bytes, columns: tuple[str, ...]) -> Found | None:
         """Return the row whose path differs from `path` in its Unicode form alone, or None.
 
         macOS asks in one form for what a NAS stores in another.
         """
-        row = self._one(self._select(columns, "WHERE file.nfc_path = ?"), (nfc(path) or path,))
+        row = self._one(_select(columns, "WHERE file.nfc_path = ?"), (nfc(path) or path,))
         return self._found(row) if row else None
 
     def spellings(self, path: bytes) -> Iterator[bytes]:
@@ -163,61 +179,75 @@ class Reader:
         if composed is not None and composed != path:
             yield composed
         for root in self._known_roots():
-            if root.real_path != root.path and path.startswith(range_below(root.real_path)[0]):
+            is_inside = path == root.real_path or path.startswith(range_below(root.real_path)[0])
+            if is_inside and root.real_path != root.path:
                 yield root.path + path[len(root.real_path) :]
 
-    def below(self, path: bytes, columns: Sequence[str], *, status: Status | None = None) -> Iterator[Found]:
-        """Yield the rows below the folder `path` in path order, only those of `status` where it is given."""
+    def below(self, path: bytes, columns: tuple[str, ...], *, only_failed: bool = False) -> Iterator[Found]:
+        """Yield the rows below the folder `path` in path order."""
+        self._roots = None
         lower, upper = range_below(path)
-        condition = "" if status is None else "AND file.status = ? "
-        query = self._select(
-            columns, f"WHERE file.path > ? AND file.path < ? {condition}ORDER BY file.path LIMIT {_PAGE}"
-        )
-        rest = () if status is None else (status,)
-        while page := self._all(query, (lower, upper, *rest)):
+        # the first condition is that of the index, which SQLite does not infer from the second
+        condition = "AND file.status <> 'ok' AND file.status = 'failed' " if only_failed else ""
+        query = _select(columns, f"WHERE file.path > ? AND file.path < ? {condition}ORDER BY file.path LIMIT {_PAGE}")
+        while page := self._all(query, (lower, upper)):
             for row in page:
                 yield self._found(row)
             lower = page[-1][0]
+
+    def below_composed(self, path: bytes, columns: tuple[str, ...]) -> list[Found]:
+        """Return the rows below a folder whose path differs from `path` in its Unicode form alone, in order."""
+        lower, upper = range_below(nfc(path) or path)
+        query = _select(columns, "WHERE file.nfc_path > ? AND file.nfc_path < ? ORDER BY file.nfc_path")
+        return [self._found(row) for row in self._all(query, (lower, upper))]
 
     def roots(self) -> list[Root]:
         """Return the roots that were ever scanned completely."""
         rows = self._all("SELECT path, real_path, scanned_ms, file_count FROM root ORDER BY path", ())
         return [Root(*row) for row in rows]
 
-    def _select(self, columns: Sequence[str], rest: str) -> str:
-        head = "file.path, file.status, file.last_seen_ms, file.unlisted, file.size, file.mtime_ns"
-        return f"SELECT {', '.join((head, *columns))} {_FROM} {rest}"
-
     def _found(self, row: tuple[Any, ...]) -> Found:
         path, status, last_seen_ms, unlisted, size, mtime_ns, *values = row
         if not unlisted and status != "vanished":
-            last_seen_ms = max(last_seen_ms, self._scanned_ms(path))
+            for _, scanned_ms in self._roots_of(path):
+                last_seen_ms = max(last_seen_ms, scanned_ms)
         return Found(path, status, last_seen_ms, size, mtime_ns, values)
 
     def root_of(self, path: bytes) -> bytes | None:
         """Return the longest root that holds `path`, None where there is none."""
-        return max((root for root, _ in self._ranges_of(path)), key=len, default=None)
+        return max((root for root, _ in self._roots_of(path)), key=len, default=None)
 
-    def _scanned_ms(self, path: bytes) -> int:
-        return max((ms for _, ms in self._ranges_of(path)), default=0)
-
-    def _ranges_of(self, path: bytes) -> Iterator[tuple[bytes, int]]:
-        for root, (lower, upper) in self._known_roots().items():
-            if lower <= path < upper:
-                yield root.path, root.scanned_ms
+    def _roots_of(self, path: bytes) -> list[tuple[bytes, int]]:
+        return [
+            (root.path, root.scanned_ms)
+            for root, (lower, upper) in self._known_roots().items()
+            if lower <= path < upper
+        ]
 
     def _known_roots(self) -> dict[Root, tuple[bytes, bytes]]:
         if self._roots is None:
             self._roots = {root: range_below(root.path) for root in self.roots()}
         return self._roots
 
+    # without the context manager `explained`, which takes a fifth of the time of a query for one row
+
     def _one(self, query: str, values: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        with explained(self.path):
+        try:
             return self._connection.execute(query, values).fetchone()  # type: ignore[no-any-return]
+        except sqlite3.DatabaseError as error:
+            raise explanation(error, self.path) from error
 
     def _all(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        with explained(self.path):
+        try:
             return self._connection.execute(query, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise explanation(error, self.path) from error
+
+
+@lru_cache
+def _select(columns: tuple[str, ...], rest: str) -> str:
+    head = "file.path, file.status, file.last_seen_ms, file.unlisted, file.size, file.mtime_ns"
+    return f"SELECT {', '.join((head, *columns))} {_FROM} {rest}"
 
 
 def nfc(path: bytes) -> bytes | None:

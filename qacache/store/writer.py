@@ -7,13 +7,13 @@ so that other processes may write between two of them.
 from __future__ import annotations
 
 import json
-import os
 import random
 import time
 import zlib
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, assert_never
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, assert_never
 
+from qacache.errors import StoreLocked
 from qacache.events import Failed, Planned, Probed, Reused, Unchanged, Unstable, Vanished, Waiting
 from qacache.record import MEDIA_FIELDS, media_to_dict
 from qacache.store.database import explained, open_writer
@@ -45,10 +45,13 @@ _INSERT_MEDIA = (
     f"INSERT OR REPLACE INTO media ({', '.join(_MEDIA_COLUMNS)}) VALUES ({', '.join('?' * len(_MEDIA_COLUMNS))})"
 )
 
-_COPY_MEDIA = (
-    f"INSERT OR REPLACE INTO media ({', '.join(_MEDIA_COLUMNS)}) "
-    f"SELECT ?, {', '.join(_MEDIA_COLUMNS[1:])} FROM media WHERE file_id = ?"
+_SELECT_MEDIA = (
+    f"SELECT {', '.join(f'media.{name}' for name in _MEDIA_COLUMNS[1:])}, raw_probe.json "
+    "FROM file JOIN media ON media.file_id = file.id JOIN raw_probe ON raw_probe.file_id = file.id "
+    "WHERE file.path = ? AND file.digest = ?"
 )
+
+_INSERT_RAW = "INSERT OR REPLACE INTO raw_probe (file_id, json) VALUES (?, ?)"
 
 _UPSERT_FAILURE = """
 INSERT OR REPLACE INTO failure
@@ -98,9 +101,11 @@ class Writer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # closing the last connection checkpoints, which is a write
-        with held(lock_path(self.path), purpose="closing", timeout_s=self._busy_timeout_s):
+        # closing the last connection checkpoints, which is a write; but who has the lock all this time has a
+        # connection, too, and then this is not the last
+        with suppress(StoreLocked), held(lock_path(self.path), purpose="closing", timeout_s=self._busy_timeout_s):
             self._connection.close()
+        self._connection.close()
 
     def write(self, events: Sequence[Event]) -> None:
         """Store the outcome of each event, all or none; raises `StoreError`."""
@@ -108,12 +113,14 @@ class Writer:
             return
         now_ms = self._now_ms()
         with self._transaction("storing results") as connection:
-            for event in events:
-                self._write_one(connection, event, now_ms)
+            # before any row changes: of two files that swapped their names, each is the other's source
+            sources = [_source_media(connection, event) for event in events]
+            for event, source in zip(events, sources, strict=True):
+                self._write_one(connection, event, source, now_ms)
 
     def begin_scan(self, roots: Sequence[bytes]) -> int:
         """Record that a scan of `roots` began; return its id."""
-        names = json.dumps([os.fsdecode(root).encode(errors="replace").decode() for root in roots])
+        names = json.dumps([root.decode(errors="replace") for root in roots])
         with self._transaction("starting a scan") as connection:
             # whoever starts a scan holds the scan lock: a scan that still runs is one whose process died
             connection.execute("UPDATE scan SET state = 'interrupted' WHERE state = 'running'")
@@ -167,13 +174,15 @@ class Writer:
             [(row,) for row, path in marked if not any(lower <= path < upper for lower, upper in ranges)],
         )
 
-    def _write_one(self, connection: sqlite3.Connection, event: Event, now_ms: int) -> None:
+    def _write_one(
+        self, connection: sqlite3.Connection, event: Event, source: Sequence[Any] | None, now_ms: int
+    ) -> None:
         match event:
             case Probed(stat, digest, probe):
                 file_id = self._upsert_file(connection, stat, digest, "ok", now_ms)
                 self._replace_media(connection, file_id, probe, now_ms)
                 connection.execute("DELETE FROM failure WHERE file_id = ?", (file_id,))
-            case Reused(stat, digest, source):
+            case Reused(stat, digest):
                 self._reuse(connection, stat, digest, source, now_ms)
             case Failed(stat=None):
                 pass
@@ -183,7 +192,7 @@ class Writer:
                 connection.execute(
                     "UPDATE file SET status = 'vanished', last_seen_ms = "
                     f"CASE WHEN unlisted THEN last_seen_ms ELSE max(last_seen_ms, {_SCANNED_MS}) END "
-                    "WHERE path = ?",
+                    "WHERE path = ? AND status <> 'vanished'",
                     (path,),
                 )
             case Unchanged() | Unstable() | Planned() | Waiting():
@@ -217,18 +226,22 @@ class Writer:
         values = [media[name] for name in MEDIA_FIELDS]
         tags, streams = _compact(media["tags"]), _compact(media["streams"])
         connection.execute(_INSERT_MEDIA, (file_id, probe.prober, probe.parser_version, now_ms, *values, tags, streams))
-        raw = zlib.compress(_compact(probe.raw).encode())
-        connection.execute("INSERT OR REPLACE INTO raw_probe (file_id, json) VALUES (?, ?)", (file_id, raw))
+        connection.execute(_INSERT_RAW, (file_id, zlib.compress(_compact(probe.raw).encode())))
 
-    def _reuse(self, connection: sqlite3.Connection, stat: FileStat, digest: bytes, source: bytes, now_ms: int) -> None:
+    def _reuse(
+        self,
+        connection: sqlite3.Connection,
+        stat: FileStat,
+        digest: bytes,
+        source: Sequence[Any] | None,
+        now_ms: int,
+    ) -> None:
+        if source is None:
+            return  # another process has just forgotten or changed the source: the next scan looks again
+        *media, raw = source
         file_id = self._upsert_file(connection, stat, digest, "ok", now_ms)
-        source_id = _file_id(connection, source)
-        if source_id != file_id:
-            connection.execute(_COPY_MEDIA, (file_id, source_id))
-            connection.execute(
-                "INSERT OR REPLACE INTO raw_probe (file_id, json) SELECT ?, json FROM raw_probe WHERE file_id = ?",
-                (file_id, source_id),
-            )
+        connection.execute(_INSERT_MEDIA, (file_id, *media))
+        connection.execute(_INSERT_RAW, (file_id, raw))
         connection.execute("DELETE FROM failure WHERE file_id = ?", (file_id,))
 
     def _fail(self, connection: sqlite3.Connection, event: Failed, now_ms: int) -> None:
@@ -239,8 +252,9 @@ class Writer:
             "failure.attempts FROM file LEFT JOIN failure ON failure.file_id = file.id WHERE path = ?",
             (stat.path,),
         ).fetchone()
-        same_content = before is not None and before[:2] == (stat.size, stat.mtime_ns)
-        digest = event.digest or (before[2] if same_content else None)
+        same_stat = before is not None and before[:2] == (stat.size, stat.mtime_ns)
+        digest = event.digest or (before[2] if same_stat else None)
+        same_content = digest is not None and before is not None and digest == before[2]
         file_id = self._upsert_file(connection, stat, digest, "failed", now_ms)
         if not same_content:
             connection.execute("DELETE FROM media WHERE file_id = ?", (file_id,))
@@ -274,6 +288,14 @@ class Writer:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+
+def _source_media(connection: sqlite3.Connection, event: Event) -> Sequence[Any] | None:
+    """Return the media and the raw answer that `event` reuses, None where it reuses none."""
+    if not isinstance(event, Reused):
+        return None
+    row: Sequence[Any] | None = connection.execute(_SELECT_MEDIA, (event.source, event.digest)).fetchone()
+    return row
 
 
 def _file_id(connection: sqlite3.Connection, path: bytes) -> int:

@@ -1,0 +1,65 @@
+# make scan [DIR=folder]   scan a folder of videos and show what is in it; without DIR, a demo library
+# make test                run the tests
+# make check               format, lint, types, layers, generated files
+# make bench               measure what is promised of the speed (under 15 minutes)
+# make generate            write the files that are made from the code
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := .demo
+DIR ?=
+
+.PHONY: scan test check bench generate format clean
+
+# exit status 3: done, but some files failed; the demo library has one that does
+define scan_and_show
+	@$(BIN)/qacache scan $(1) || [ $$? -eq 3 ]
+	@$(BIN)/qacache lookup $(1)
+endef
+
+ifeq ($(strip $(DIR)),)
+scan: $(VENV)/installed-demo
+	@scripts/system-packages ffmpeg
+	@$(BIN)/python -m tests.media demo $(DEMO)/Movies
+	$(call scan_and_show,--db $(DEMO)/qacache.db $(DEMO)/Movies)
+else
+scan: $(VENV)/installed
+	@scripts/system-packages ffmpeg
+	$(call scan_and_show,"$(patsubst ~/%,$(HOME)/%,$(DIR))")
+endif
+
+test: $(VENV)/installed-dev
+	@scripts/system-packages ffmpeg
+	$(BIN)/python -m pytest
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m qacache.config.example | diff - examples/config.toml
+
+bench: $(VENV)/installed-dev
+	@scripts/system-packages ffmpeg
+	$(BIN)/python -m benchmarks
+
+generate: $(VENV)/installed-dev
+	$(BIN)/python -m qacache.config.example > examples/config.toml
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) $(DEMO)
+
+$(VENV)/bin/pip:
+	@scripts/make-venv $(PYTHON) $(VENV)
+
+$(VENV)/installed: EXTRAS :=
+$(VENV)/installed-demo: EXTRAS := [demo]
+$(VENV)/installed-dev: EXTRAS := [dev]
+$(VENV)/installed $(VENV)/installed-demo $(VENV)/installed-dev: pyproject.toml | $(VENV)/bin/pip
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.$(EXTRAS)'
+	@touch $@

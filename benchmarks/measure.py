@@ -1,0 +1,75 @@
+"""Measuring commands: wall time in turns with a rival, and peak memory."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table: what was measured, the ratio, what it is to be, and both sides in words."""
+
+    what: str
+    ratio: float
+    limit: float
+    is_at_least: bool
+    ours: str
+    theirs: str
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the figure is what it is to be."""
+        return self.ratio >= self.limit if self.is_at_least else self.ratio <= self.limit
+
+    def line(self) -> str:
+        """Return the row as it is printed."""
+        wanted = f"{'>=' if self.is_at_least else '<='} {self.limit:g}"
+        verdict = "ok" if self.is_reached else "SHORT"
+        return f"{self.what:52} {self.ratio:7.2f}  {wanted:>8}  {verdict:5}  {self.ours:>22} : {self.theirs}"
+
+
+HEADER = f"{'what':52} {'ratio':>7}  {'wanted':>8}  {'':5}  {'qacache':>22} : the other"
+
+
+def run(command: Sequence[str] | str, *, stdin: bytes | None = None, statuses: Sequence[int] = (0,)) -> float:
+    """Return the seconds that a command takes; output goes nowhere. A string is a shell's."""
+    began = time.perf_counter()
+    done = subprocess.run(
+        command,
+        shell=isinstance(command, str),
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    took = time.perf_counter() - began
+    if done.returncode not in statuses:
+        raise SystemExit(f"{command} ended with {done.returncode}: {done.stderr.decode(errors='replace')}")
+    return took
+
+
+def in_turns(ours: Callable[[], float], theirs: Callable[[], float], times: int) -> tuple[float, float]:
+    """Return the median seconds of both, run in turns after one warm-up of each."""
+    ours()
+    theirs()
+    pairs = [(ours(), theirs()) for _ in range(times)]
+    return statistics.median(mine for mine, _ in pairs), statistics.median(other for _, other in pairs)
+
+
+def peak_memory_bytes(command: Sequence[str]) -> int:
+    """Return the largest resident memory that a command has."""
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{command} ended with {process.returncode}")
+    return usage.ru_maxrss * 1024

@@ -1,0 +1,201 @@
+"""The pipeline as a whole: which roots it takes, how scans end, and what the journal says of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from qacache.errors import RootRefused, StoreFull, StoreLocked
+from qacache.events import Event, Unchanged, Vanished
+from qacache.store.session import Store
+from qacache.store.writer import RetrySchedule
+from tests.fakes import FakeClock, FakeProber
+from tests.libraries import contents, prepare_scan, scan, stored, told
+from tests.media import make_file
+
+
+class FailingStore:
+    """A store whose `fails_at`th batch finds the disk full."""
+
+    def __init__(self, store: Store, fails_at: int) -> None:
+        self.reader = store.reader
+        self.scanning = store.scanning
+        self.writer = SimpleNamespace(
+            write=self._write,
+            begin_scan=store.writer.begin_scan,
+            end_scan=store.writer.end_scan,
+            end_root=store.writer.end_root,
+        )
+        self._store = store
+        self._left = fails_at
+
+    def _write(self, events: Sequence[Event]) -> None:
+        self._left -= bool(events)
+        if self._left == 0:
+            raise StoreFull("no space left")
+        self._store.writer.write(events)
+
+
+def journal(store: Store) -> list[tuple[Any, ...]]:
+    """State and summary of each scan."""
+    with closing(sqlite3.connect(store.path)) as connection:
+        return connection.execute("SELECT state, summary FROM scans ORDER BY id").fetchall()
+
+
+def states(store: Store) -> list[str]:
+    return [state for state, _ in journal(store)]
+
+
+class TestRoots:
+    def test_a_missing_root_is_refused_after_the_others_were_scanned(self, store: Store, library: Path) -> None:
+        make_file(library / "x.mp4", b"content")
+        run = prepare_scan(store)
+        events: list[Event] = []
+
+        with pytest.raises(RootRefused, match="root is missing"):
+            events.extend(run.events([os.fsencode(library / "none"), os.fsencode(library)]))
+
+        assert told(events) == {"x.mp4": "probed"}
+        assert contents(store) == {"x.mp4": ("ok", "content")}
+        assert len(run.summary.refused) == 1
+        assert states(store) == ["complete"]
+
+    def test_an_empty_root_of_known_files_is_refused_and_they_stay(self, store: Store, library: Path) -> None:
+        path = make_file(library / "x.mp4", b"content")
+        scan(store, library)
+        path.unlink()
+
+        with pytest.raises(RootRefused, match="root is empty"):
+            scan(store, library)
+
+        assert contents(store) == {"x.mp4": ("ok", "content")}
+        assert states(store) == ["complete"]
+
+    def test_an_empty_root_is_believed_where_shrinking_is_accepted(self, store: Store, library: Path) -> None:
+        path = make_file(library / "x.mp4", b"content")
+        scan(store, library)
+        path.unlink()
+
+        assert scan(store, library, accept_shrink=True) == [Vanished(os.fsencode(path))]
+        assert scan(store, library, accept_shrink=True) == []
+
+    def test_a_folder_by_two_names_is_scanned_once(self, store: Store, library: Path, tmp_path: Path) -> None:
+        make_file(library / "x.mp4", b"content")
+        (tmp_path / "link").symlink_to(library)
+
+        assert len(scan(store, library, tmp_path / "link", library / ".")) == 1
+
+    def test_a_complete_scan_is_noted_with_the_number_of_its_files(
+        self, store: Store, library: Path, tmp_path: Path
+    ) -> None:
+        make_file(library / "x.mp4", b"content")
+        (library / "y.mp4").symlink_to("nothing")
+        make_file(tmp_path / "library2" / "z.mp4", b"Z")
+
+        scan(store, library, tmp_path / "library2")
+
+        assert [(root.path, root.file_count) for root in store.reader.roots()] == [
+            (os.fsencode(library), 2),
+            (os.fsencode(tmp_path / "library2"), 1),
+        ]
+
+
+class TestJournal:
+    def test_a_scan_that_ran_to_its_end_is_complete(self, store: Store, library: Path) -> None:
+        make_file(library / "x.mp4", b"content")
+
+        scan(store, library)
+
+        ((state, summary),) = journal(store)
+        assert state == "complete"
+        assert '"probed": 1' in summary
+
+    def test_a_scan_whose_events_are_closed_is_interrupted(self, store: Store, library: Path) -> None:
+        make_file(library / "x.mp4", b"content")
+        events = prepare_scan(store).events([os.fsencode(library)])
+        next(events)
+
+        events.close()
+
+        assert states(store) == ["interrupted"]
+        assert store.reader.roots() == []
+
+    def test_a_scan_that_is_stopped_is_interrupted(self, store: Store, library: Path) -> None:
+        make_file(library / "x.mp4", b"content")
+        run = prepare_scan(store)
+
+        for _ in run.events([os.fsencode(library)]):
+            run.stop()
+
+        assert run.summary.state == "interrupted"
+        assert states(store) == ["interrupted"]
+        assert store.reader.roots() == []
+
+    def test_a_scan_that_meets_an_error_failed(self, store: Store, library: Path) -> None:
+        make_file(library / "x.mp4", b"content")
+        prober = FakeProber()
+        prober.on_probe = lambda _: shutil.rmtree(library / "none")
+
+        with pytest.raises(FileNotFoundError):
+            scan(store, library, prober=prober)
+
+        assert states(store) == ["failed"]
+
+    def test_a_scan_whose_process_died_counts_as_interrupted(self, store: Store, library: Path) -> None:
+        store.writer.begin_scan([os.fsencode(library)])
+
+        scan(store, library)
+
+        assert states(store) == ["interrupted", "complete"]
+
+
+def test_of_two_scans_at_once_the_second_is_refused(store: Store, library: Path) -> None:
+    make_file(library / "x.mp4", b"content")
+    events = prepare_scan(store).events([os.fsencode(library)])
+    next(events)
+
+    with (
+        Store(store.path, retries=RetrySchedule(60, 3600)) as other,
+        pytest.raises(StoreLocked, match=r"pid \d+ \(qacache scan\)"),
+    ):
+        scan(other, library)
+
+    assert list(events) == []
+    assert states(store) == ["complete"]
+
+
+def test_a_full_disk_ends_the_scan_with_what_was_stored_before(store: Store, library: Path) -> None:
+    for number in range(5):
+        make_file(library / f"{number}.mp4", b"content %d" % number)
+    failing: Any = FailingStore(store, fails_at=3)
+    run = prepare_scan(failing, clock=FakeClock(step_s=2))
+    events: list[Event] = []
+
+    with pytest.raises(StoreFull):
+        events.extend(run.events([os.fsencode(library)]))
+
+    assert len(stored(store)) == len(events) == run.summary.probed == 2
+    assert states(store) == ["failed"]
+    assert len(told(scan(store, library))) == 5
+
+
+def test_a_full_disk_while_the_events_are_closed_is_told(store: Store, library: Path) -> None:
+    gone, there = make_file(library / "1.mp4", b"1"), make_file(library / "2.mp4", b"2")
+    scan(store, library)
+    gone.unlink()
+    failing: Any = FailingStore(store, fails_at=1)
+    events = prepare_scan(failing, clock=FakeClock()).events([os.fsencode(library)])
+    assert next(events) == Unchanged([os.fsencode(there)])
+
+    with pytest.raises(StoreFull):
+        events.close()
+
+    assert states(store) == ["complete", "failed"]

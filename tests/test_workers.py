@@ -1,0 +1,215 @@
+"""Concurrency: a bounded number of items at a time, results as they finish."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qacache.events import Waiting
+from qacache.scan import workers as workers_module
+from qacache.scan.workers import InFlight, Pace, Workers
+from tests.fakes import FakeClock, HeldExecutor, InlineExecutor
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for results that only the test itself lets finish."""
+    monkeypatch.setattr(workers_module, "_TICK_S", 0.0)
+
+
+def double(number: int) -> str:
+    return str(2 * number)
+
+
+@given(items=st.lists(st.integers() | st.text(max_size=3)), room=st.integers(1, 4))
+def test_every_item_of_the_kind_is_worked_on_and_all_others_pass(items: list[int | str], room: int) -> None:
+    workers = Workers(InlineExecutor(), double, room=room)
+
+    results = list(workers.work_off(items, int))
+
+    assert results == [double(item) if isinstance(item, int) else item for item in items]
+
+
+def test_no_more_is_handed_over_than_there_is_room_for() -> None:
+    executor = HeldExecutor()
+    taken: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(10):
+            taken.append(number)
+            yield number
+
+    finished, most_taken = [], 0
+    for item in Workers(executor, double, room=3).work_off(numbers(), int):
+        if item == Waiting():
+            most_taken = max(most_taken, len(taken) - len(finished))
+            executor.run()
+        else:
+            finished.append(item)
+
+    assert finished == [double(number) for number in range(10)]
+    assert executor.most_pending == 3
+    assert most_taken == 3 + 1
+
+
+def test_results_come_in_the_order_they_finish() -> None:
+    executor = HeldExecutor()
+    results = Workers(executor, double, room=3).work_off([1, 2, 3], int)
+    assert next(results) == Waiting()
+
+    executor.run(2)
+    executor.run(0)
+
+    assert [next(results), next(results)] == ["6", "2"]
+    executor.run()
+    assert list(results) == ["4"]
+
+
+def test_other_items_do_not_wait_for_work() -> None:
+    executor = HeldExecutor()
+
+    results = Workers(executor, double, room=3).work_off([1, "other"], int)
+
+    assert next(results) == "other"
+    executor.run()
+    assert list(results) == ["2"]
+
+
+def test_a_slow_reader_slows_the_source() -> None:
+    taken: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    with Workers(ThreadPoolExecutor(2), double, room=4) as workers:
+        results = (item for item in workers.work_off(numbers(), int) if item != Waiting())
+        seen = {next(results) for _ in range(3)}
+
+        assert len(taken) <= 3 + 4 + 1
+        assert seen | set(results) == {double(number) for number in range(100)}
+
+
+def test_what_a_job_raises_is_raised_where_the_results_are_read() -> None:
+    def fail(number: int) -> str:
+        raise RuntimeError(f"no {number}")
+
+    with pytest.raises(RuntimeError, match="no 1"):
+        list(Workers(InlineExecutor(), fail, room=2).work_off([1, 2], int))
+
+
+def test_stopping_drops_what_waits_and_finishes_what_runs() -> None:
+    running, may_end = threading.Event(), threading.Event()
+
+    def work(number: int) -> str:
+        running.set()
+        assert may_end.wait(30)
+        return double(number)
+
+    with Workers(ThreadPoolExecutor(1), work, room=3) as workers:
+        results = workers.work_off([1, 2, 3], int)
+        assert next(results) == Waiting()
+        assert running.wait(30)
+
+        workers.stop()
+        may_end.set()
+
+        assert [item for item in results if item != Waiting()] == ["2"]
+
+
+def test_once_stopped_no_work_is_begun_and_other_items_still_pass() -> None:
+    executor = HeldExecutor()
+    workers = Workers(executor, double, room=3)
+    workers.stop()
+
+    assert list(workers.work_off([1, "other", 2], int)) == ["other"]
+    assert executor.most_pending == 0
+
+
+def test_closing_early_cancels_what_waits() -> None:
+    executor = HeldExecutor()
+    results = Workers(executor, double, room=3).work_off([1, 2, "other"], int)
+    assert next(results) == "other"
+
+    results.close()
+
+    assert all(future.cancelled() for future, _ in executor.pending)
+
+
+def test_a_source_that_fails_cancels_what_waits() -> None:
+    executor = HeldExecutor()
+
+    def failing() -> Iterator[int]:
+        yield 1
+        raise RuntimeError("source")
+
+    with pytest.raises(RuntimeError, match="source"):
+        list(Workers(executor, double, room=3).work_off(failing(), int))
+    assert [future.cancelled() for future, _ in executor.pending] == [True]
+
+
+class TestPace:
+    def test_starts_are_a_constant_time_apart(self) -> None:
+        clock = FakeClock(0)
+        pace = Pace(4, now=clock.monotonic, sleep=clock.sleep)
+
+        starts = []
+        for _ in range(4):
+            pace.wait()
+            starts.append(clock.now)
+
+        assert starts == [0, 0.25, 0.5, 0.75]
+
+    def test_a_pause_is_not_made_up_for(self) -> None:
+        clock = FakeClock(0)
+        pace = Pace(1, now=clock.monotonic, sleep=clock.sleep)
+        pace.wait()
+        clock.advance(100)
+
+        pace.wait()
+        pace.wait()
+
+        assert clock.now == 101
+
+    def test_without_a_limit_nobody_waits(self) -> None:
+        clock = FakeClock(0)
+        pace = Pace(0, now=clock.monotonic, sleep=clock.sleep)
+
+        for _ in range(3):
+            pace.wait()
+
+        assert clock.slept == []
+
+
+class TestInFlight:
+    def test_idle_there_is_no_slowest(self) -> None:
+        assert InFlight().slowest() is None
+
+    def test_the_slowest_is_the_one_that_began_first(self) -> None:
+        clock = FakeClock(0)
+        in_flight = InFlight(clock.monotonic)
+        begin_elsewhere(in_flight, b"/first")
+        clock.advance(2)
+        in_flight.begin(b"/second")
+        clock.advance(1)
+
+        assert in_flight.slowest() == (b"/first", 3)
+
+    def test_what_ended_is_no_longer_in_flight(self) -> None:
+        in_flight = InFlight()
+        in_flight.begin(b"/x")
+        in_flight.end()
+
+        assert in_flight.slowest() is None
+
+
+def begin_elsewhere(in_flight: InFlight, path: bytes) -> None:
+    thread = threading.Thread(target=in_flight.begin, args=(path,))
+    thread.start()
+    thread.join()
