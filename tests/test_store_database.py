@@ -148,6 +148,7 @@ def test_a_folder_is_no_store(open_it: Callable[[str], None], tmp_path: Path) ->
 def test_damage_is_told_when_a_query_meets_it(store_path: str) -> None:
     fill(store_path)
     damage_table(store_path, "file")
+    damage_table(store_path, "file_walk")
     with Reader(store_path) as reader:
         with pytest.raises(StoreCorrupt, match="is damaged") as refused:
             list(reader.below(b"/v", ()))

@@ -65,7 +65,7 @@ class Filters:
             name
             for name in names
             # from the second byte on: a name that is nothing but ".mp4" has no extension
-            if name[name.rfind(b".", 1) :].lower() in extensions
+            if ((extension := name[name.rfind(b".", 1) :]) in extensions or extension.lower() in extensions)
             and (name[0] not in first_bytes or not matches_skipped(name))
         ]
 
@@ -214,9 +214,10 @@ def _look(folder: bytes, names: list[bytes], odd: frozenset[bytes]) -> Iterator[
 
 def _stat_names(prefix: bytes, names: list[bytes], odd: frozenset[bytes], descriptor: int) -> list[Run | Failed]:
     """Return what `os.stat` says of each name, relative to the open folder: the kernel need not look its path up."""
+    stat = os.stat
     if not odd:
         with suppress(OSError):
-            return [[(prefix + name, os.stat(name, dir_fd=descriptor, follow_symlinks=False)) for name in names]]
+            return [[(prefix + name, stat(name, dir_fd=descriptor, follow_symlinks=False)) for name in names]]
     return _stat_one_by_one(prefix, names, odd, descriptor)
 
 

@@ -70,12 +70,12 @@ class MergeJoin:
             yield from self._pass_rows(_END[0])
 
     def _compare(self, run: Run) -> Iterator[FileStat | Unchanged | Reused | Vanished]:
-        unchanged_status, rows = self._unchanged_status, self._coming
+        unchanged_status, rows, row = self._unchanged_status, self._coming, self._row
         unchanged = []
         for path, stat in run:
-            if self._row[0] < path:
+            if row[0] < path:
                 yield from self._pass_rows(path)
-            row = self._row
+                row = self._row
             if row[0] != path:
                 yield FileStat.of(path, stat)
                 continue
@@ -84,7 +84,7 @@ class MergeJoin:
                 unchanged.append(path)
             else:
                 yield self._differing(FileStat.of(path, stat))
-            self._row = next(rows, _END)
+            row = self._row = next(rows, _END)
         if unchanged:
             yield Unchanged(unchanged)
 

@@ -150,6 +150,8 @@ CREATE TABLE file (
     last_seen_ms INTEGER NOT NULL,      -- by itself; a complete scan of a root above has seen it, too, unless
     unlisted INTEGER NOT NULL DEFAULT 0 -- its folder could not be listed in the last scan
 );
+-- all that the merge join reads: of millions of rows a third of the bytes
+CREATE INDEX file_walk ON file (path, size, mtime_ns, status);
 CREATE INDEX file_digest ON file (digest) WHERE digest IS NOT NULL;
 CREATE INDEX file_nfc_path ON file (nfc_path) WHERE nfc_path IS NOT NULL;
 CREATE INDEX file_not_ok ON file (path) WHERE status <> 'ok';

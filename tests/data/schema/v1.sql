@@ -7,7 +7,7 @@ CREATE TABLE "_sqlite_migrations" (
    "name" TEXT,
    "applied_at" TEXT
 );
-INSERT INTO "_sqlite_migrations" VALUES(1,'qacache','m001_files_and_media','2026-11-22 12:57:20.070148+00:00');
+INSERT INTO "_sqlite_migrations" VALUES(1,'qacache','m001_files_and_media','2026-11-22 13:04:23.909791+00:00');
 CREATE TABLE failure (
     file_id INTEGER PRIMARY KEY REFERENCES file (id) ON DELETE CASCADE,
     stage TEXT NOT NULL,
@@ -94,6 +94,7 @@ CREATE TABLE scan (
 INSERT INTO "scan" VALUES(1,1800000000000,1800000000000,'complete','["/v"]','{"found": 5}');
 CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"
     ON "_sqlite_migrations" ("migration_set", "name");
+CREATE INDEX file_walk ON file (path, size, mtime_ns, status);
 CREATE INDEX file_digest ON file (digest) WHERE digest IS NOT NULL;
 CREATE INDEX file_nfc_path ON file (nfc_path) WHERE nfc_path IS NOT NULL;
 CREATE INDEX file_not_ok ON file (path) WHERE status <> 'ok';
