@@ -22,7 +22,7 @@ _QACACHE = str(Path(sysconfig.get_path("scripts")) / "qacache")
 _FFPROBE = "ffprobe -v error -show_format -show_streams -of json"
 _PARTS = 10
 _PART_FILES = 100_000
-_CLIPS = 240
+_CLIPS = 300
 
 
 def cold_scan(work: Path, media: Path | None) -> Iterator[Row]:

@@ -277,7 +277,7 @@ def test_wrong_values_are_refused_by_key_and_file(toml: Path, assignment: str) -
     [
         ("SCAN_SETTLE", "soon", '"soon" is no duration: write 30s, 12h or 1h30m'),
         ("FFPROBE_CONCURRENCY", "four", '"four" is no whole number: write digits without quotes, like 4'),
-        ("FFPROBE_CONCURRENCY", "-1", "-1 is less than 1: write 1 or more, or 0 (one for each CPU)"),
+        ("FFPROBE_CONCURRENCY", "-1", "-1 is less than 1: write 1 or more, or 0 (CPUs + 2)"),
         ("SCAN_ROOTS", "[broken", '"[broken" is no list of paths: write ["~/Movies", "/mnt/media"]'),
         ("SCAN_ROOTS", "/a::/b", '"" is no path: write text, like "~/Movies"'),
         ("DB_BUSY_TIMEOUT", "2h", "2h is more than 1h: write 1h or less"),

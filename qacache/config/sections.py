@@ -147,7 +147,7 @@ class Ffprobe:
         unit="processes",
         minimum=1,
         maximum=256,
-        zero="one for each CPU",
+        zero="CPUs + 2",
         flag="--jobs",
     )
     timeout_s: float = key(

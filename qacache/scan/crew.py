@@ -30,15 +30,24 @@ Other = TypeVar("Other")
 _HASHERS = 2
 
 
+def default_jobs() -> int:
+    """Return how many files to probe at a time: two more than this process has CPUs.
+
+    A probe's own process keeps a CPU busy; with one for each, CPUs stand idle while results are read and stored.
+    """
+    has_affinity = hasattr(os, "sched_getaffinity")
+    return 2 + (len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1)
+
+
 class Crew:
     """The pools and what they work with. Owns its threads; ends them, and the prober's processes, on exit.
 
-    `jobs` is how many files are probed at a time (0: one a CPU), `rate` how many files a second are begun
+    `jobs` is how many files are probed at a time (0: CPUs + 2), `rate` how many files a second are begun
     (0: any number).
     """
 
     def __init__(self, prober: Prober, *, jobs: int = 0, rate: float = 0.0) -> None:
-        jobs = jobs or os.cpu_count() or 1
+        jobs = jobs or default_jobs()
         self.prober = prober
         self._stopped = threading.Event()
         self._pace = Pace(rate, sleep=self._stopped.wait)

@@ -42,7 +42,7 @@ class ScanOptions:
     """How to scan.
 
     `settle_s` is how many seconds ago a file must have been written to; `jobs` how many files are probed at a time
-    (0: one a CPU); `rate` how many files a second are looked into (0: any number). `force` probes every file,
+    (0: CPUs + 2); `rate` how many files a second are looked into (0: any number). `force` probes every file,
     whatever is stored; `dry_run` only tells what would be done; `accept_shrink` believes in empty roots.
     """
 
