@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -215,14 +216,24 @@ def test_program_that_the_system_cannot_run_is_missing(tmp_path: Path) -> None:
         _ = FfprobeProber(str(program)).version
 
 
-def test_program_that_is_gone_by_now_fails_the_file_with_that_reason(tmp_path: Path) -> None:
+def test_program_that_is_gone_by_now_is_no_fault_of_the_file(tmp_path: Path) -> None:
     program = fake_program(tmp_path / "ffprobe", "exit 0")
     prober = FfprobeProber(program)
     os.unlink(program)
 
-    failure = failure_of(prober)
+    with pytest.raises(ProberMissing, match="No such file or directory"):
+        prober.probe(PATH)
 
-    assert failure == Failure("probe", "no-process", "ffprobe could not be started: No such file or directory")
+
+def test_process_that_cannot_be_started_for_now_fails_the_file_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(process.subprocess, "Popen", refuse)
+
+    failure = failure_of(FfprobeProber())
+
+    assert failure == Failure("probe", "no-process", "ffprobe could not be started: Resource temporarily unavailable")
 
 
 # what is made of its answers

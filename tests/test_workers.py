@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 
 import pytest
 from hypothesis import given
@@ -194,22 +195,36 @@ class TestInFlight:
     def test_the_slowest_is_the_one_that_began_first(self) -> None:
         clock = FakeClock(0)
         in_flight = InFlight(clock.monotonic)
-        begin_elsewhere(in_flight, b"/first")
-        clock.advance(2)
-        in_flight.begin(b"/second")
-        clock.advance(1)
+        with elsewhere(in_flight, b"/first"):
+            clock.advance(2)
+            with in_flight.of(b"/second"):
+                clock.advance(1)
 
-        assert in_flight.slowest() == (b"/first", 3)
+                assert in_flight.slowest() == (b"/first", 3)
 
     def test_what_ended_is_no_longer_in_flight(self) -> None:
         in_flight = InFlight()
-        in_flight.begin(b"/x")
-        in_flight.end()
+        with suppress(OSError), in_flight.of(b"/x"):
+            raise OSError
 
         assert in_flight.slowest() is None
 
 
-def begin_elsewhere(in_flight: InFlight, path: bytes) -> None:
-    thread = threading.Thread(target=in_flight.begin, args=(path,))
+@contextmanager
+def elsewhere(in_flight: InFlight, path: bytes) -> Iterator[None]:
+    """Have another thread work on `path` while the block runs."""
+    began, over = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with in_flight.of(path):
+            began.set()
+            over.wait(10)
+
+    thread = threading.Thread(target=work)
     thread.start()
-    thread.join()
+    began.wait(10)
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

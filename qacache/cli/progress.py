@@ -43,7 +43,7 @@ class _Display:
         summary = self._run.summary
         elapsed_s = time.monotonic() - self._began
         rate = summary.done / elapsed_s if elapsed_s else 0.0
-        total = max(self._expected, summary.found) if self._expected else None
+        total = max(self._expected, summary.found, summary.done) if self._expected else None
         first = Table.grid(padding=(0, 1))
         bar = ProgressBar(total=total, completed=summary.done, width=_BAR_WIDTH, pulse=total is None)
         first.add_row(bar, Text(self._times(summary.done, total, rate, elapsed_s)))
@@ -65,9 +65,12 @@ class _Display:
     def _last_line(self) -> Text:
         if self._is_stopping():
             return Text("stopping: storing what is finished", style="yellow")
-        path, seconds = self._run.slowest() or (b"", 0.0)
-        if seconds < _SLOW_S:
+        slowest = self._run.slowest()
+        if slowest is None and self._run.summary.done < self._run.summary.found:
+            return Text("waiting for files that were written to a moment ago", style="dim")
+        if slowest is None or slowest[1] < _SLOW_S:
             return Text()
+        path, seconds = slowest
         # the name comes first: it is the folder that may be cut off
         folder, name = os.path.split(path)
         line = f"{seconds:.0f} s: {printable(name)} in {printable(folder)}"

@@ -27,7 +27,10 @@ class Prober(Protocol):
         """How many probes hang in a way that not even SIGKILL ended."""
 
     def probe(self, path: bytes) -> Probe | Failure:
-        """Return what is in the file at the absolute `path`, or why that cannot be told; never raises for a file."""
+        """Return what is in the file at the absolute `path`, or why that cannot be told.
+
+        Raises nothing for a file, and `ProberMissing` where there is no prober any more.
+        """
 
     def cancel(self) -> None:
         """End all probes that run, and refuse new ones."""

@@ -19,6 +19,7 @@ from typing import Any
 
 from qacache.errors import ProberMissing
 from qacache.models import Failure, Probe
+from qacache.os_failures import REASONS
 from qacache.probe import CANCELLED
 from qacache.probe.formats import ALLOWED_FORMATS, ALLOWED_PROTOCOLS
 from qacache.probe.media import PARSER_VERSION, NotMedia, parse_media, without_filename
@@ -29,23 +30,7 @@ DEFAULT_MEMORY_BYTES = 1024**3
 
 _MESSAGE_CHARACTERS = 300
 
-# The error codes of ffprobe are the system's, negated, or FFmpeg's own (AVERROR_INVALIDDATA and the like).
-_REASONS = {
-    errno.EACCES: "permission-denied",
-    errno.EPERM: "permission-denied",
-    errno.EIO: "io-error",
-    errno.EISDIR: "not-a-file",
-    errno.ELOOP: "symlink-loop",
-    errno.ENAMETOOLONG: "name-too-long",
-    errno.ENOENT: "not-found",
-    errno.ENOTDIR: "not-found",
-    errno.ENOMEM: "memory-limit",
-    errno.EHOSTDOWN: "mount-gone",
-    errno.ENOTCONN: "mount-gone",
-    errno.ESTALE: "mount-gone",
-    errno.ETIMEDOUT: "mount-gone",
-}
-
+# The error codes of ffprobe are the system's, negated, or FFmpeg's own: these two, AVERROR_INVALIDDATA and AVERROR_EOF.
 _INVALID_DATA = -1094995529
 _END_OF_FILE = -541478725
 # What is said better than by FFmpeg, to which a file is an argument.
@@ -95,9 +80,7 @@ class FfprobeProber:
             # not with the others, or after `cancel` nobody could say any more who failed on a file
             done = Processes(self._bounds).run([self._binary, "-version"])
         except OSError as error:
-            raise ProberMissing(
-                f"ffprobe cannot be run: {self._binary}: {error.strerror}", hint="set ffprobe.path"
-            ) from error
+            raise self._not_runnable(error) from error
         found = re.match(rb"ffprobe version (\S+)", done.stdout)
         if not found:
             raise ProberMissing(f"this is no ffprobe: {self._binary}{_why_no_version(done)}", hint="set ffprobe.path")
@@ -120,6 +103,9 @@ class FfprobeProber:
         url = b"file:" + path
         try:
             done = self._processes.run([*self._arguments, "-i", url])
+        except (FileNotFoundError, PermissionError) as error:
+            # no file's fault, and the same for all that come after it
+            raise self._not_runnable(error) from error
         except OSError as error:
             return Failure("probe", "no-process", f"ffprobe could not be started: {error.strerror}")
         match done.end:
@@ -131,6 +117,9 @@ class FfprobeProber:
                 return _failure("too-much-output", "ffprobe was killed: it would not stop printing", done, url)
             case "cancelled":
                 return Failure("probe", CANCELLED, "the scan was stopped")
+
+    def _not_runnable(self, error: OSError) -> ProberMissing:
+        return ProberMissing(f"ffprobe cannot be run: {self._binary}: {error.strerror}", hint="set ffprobe.path")
 
     def _answer(self, done: Completed, url: bytes) -> Probe | Failure:
         assert done.returncode is not None
@@ -189,7 +178,7 @@ def _given_up(raw: dict[str, Any], done: Completed, url: bytes) -> Failure:
     if code is None or not words:
         return _failure("invalid-data", "ffprobe gave up, perhaps on a stream that it cannot decode", done, url)
     verdict = _VERDICTS.get(code) or words[0].lower() + words[1:]
-    return _failure(_REASONS.get(-code, "invalid-data"), verdict, done, url)
+    return _failure(REASONS.get(-code, "invalid-data"), verdict, done, url)
 
 
 def _failure(reason: str, what: str, done: Completed, url: bytes) -> Failure:

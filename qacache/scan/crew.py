@@ -77,7 +77,7 @@ class Crew:
         self.prober.cancel()
 
     def slowest(self) -> tuple[bytes, float] | None:
-        """Return the path that is probed for the longest time by now, with its seconds; None when idle."""
+        """Return the path that is worked on for the longest time by now, with its seconds; None when idle."""
         return self._in_flight.slowest()
 
     def describe(
@@ -92,15 +92,13 @@ class Crew:
 
     def _digest(self, stat: FileStat) -> Hashed | Unstable | Failed:
         self._pace.wait()
-        return digest_file(stat)
+        with self._in_flight.of(stat.path):
+            return digest_file(stat)
 
     def _probe(self, hashed: Hashed) -> Probed | Failed | Unstable | Waiting:
         path = hashed.stat.path
-        self._in_flight.begin(path)
-        try:
+        with self._in_flight.of(path):
             answer = self.prober.probe(path)
-        finally:
-            self._in_flight.end()
         if isinstance(answer, Failure) and answer.reason == CANCELLED:
             return Waiting()
         # whoever wrote to the file meanwhile, the answer may be of neither content

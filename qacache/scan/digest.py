@@ -14,7 +14,7 @@ import xxhash
 
 from qacache.events import Failed, Unstable
 from qacache.models import Failure, FileStat
-from qacache.scan.failures import os_failure
+from qacache.os_failures import os_failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from qacache.events import Failed
 from qacache.models import Failure
-from qacache.scan.failures import os_failure
+from qacache.os_failures import os_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -71,7 +71,7 @@ class Scan:
         self._crew.stop()
 
     def slowest(self) -> tuple[bytes, float] | None:
-        """Return the path that is probed for the longest time by now, with its seconds; None when idle."""
+        """Return the path that is worked on for the longest time by now, with its seconds; None when idle."""
         return self._crew.slowest()
 
     def events(self, roots: Sequence[bytes]) -> Generator[Event, None, None]:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from qacache.clock import SystemClock
 from qacache.events import Event, Failed, Summary
 from qacache.models import Failure, FileStat
+from qacache.os_failures import os_failure
 from qacache.scan.batches import write_batches
 from qacache.scan.crew import Crew
 from qacache.scan.discovery import Filters, discover
-from qacache.scan.failures import os_failure
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -52,7 +52,7 @@ class Refresh:
         self._crew.stop()
 
     def slowest(self) -> tuple[bytes, float] | None:
-        """Return the path that is probed for the longest time by now, with its seconds; None when idle."""
+        """Return the path that is worked on for the longest time by now, with its seconds; None when idle."""
         return self._crew.slowest()
 
     def events(self, paths: Iterable[bytes]) -> Generator[Event, None, None]:

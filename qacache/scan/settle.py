@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from qacache.events import Failed, Unstable, Waiting
 from qacache.models import FileStat
-from qacache.scan.failures import os_failure
+from qacache.os_failures import os_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

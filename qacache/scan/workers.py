@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 
@@ -59,13 +60,14 @@ class InFlight:
         self._now = now
         self._started: dict[int, tuple[bytes, float]] = {}
 
-    def begin(self, path: bytes) -> None:
-        """Note that the calling thread works on `path`."""
+    @contextmanager
+    def of(self, path: bytes) -> Iterator[None]:
+        """Note that the calling thread works on `path` while the block runs."""
         self._started[threading.get_ident()] = (path, self._now())
-
-    def end(self) -> None:
-        """Note that the calling thread is done."""
-        self._started.pop(threading.get_ident(), None)
+        try:
+            yield
+        finally:
+            del self._started[threading.get_ident()]
 
     def slowest(self) -> tuple[bytes, float] | None:
         """Return the path that is worked on for the longest time, with its seconds; None when idle."""

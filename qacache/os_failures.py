@@ -11,22 +11,25 @@ from qacache.models import Failure
 if TYPE_CHECKING:
     from qacache.models import Stage
 
-_REASONS = {
+REASONS = {
     errno.EACCES: "permission-denied",
     errno.EPERM: "permission-denied",
+    errno.EIO: "io-error",
+    errno.EISDIR: "not-a-file",
     errno.ELOOP: "symlink-loop",
+    errno.ENAMETOOLONG: "name-too-long",
     errno.ENOENT: "not-found",
     errno.ENOTDIR: "not-found",
-    errno.ENAMETOOLONG: "name-too-long",
-    errno.EIO: "io-error",
-    errno.ESTALE: "mount-gone",
-    errno.ENOTCONN: "mount-gone",
+    errno.ENOMEM: "memory-limit",
     errno.EHOSTDOWN: "mount-gone",
+    errno.ENOTCONN: "mount-gone",
+    errno.ESTALE: "mount-gone",
     errno.ETIMEDOUT: "mount-gone",
 }
+"""The reason of a failure by the system's error number."""
 
 
 def os_failure(stage: Stage, error: OSError) -> Failure:
     """Return the failure that `error` was at `stage`."""
     number = error.errno or 0
-    return Failure(stage, _REASONS.get(number, "os-error"), os.strerror(number).lower() if number else str(error))
+    return Failure(stage, REASONS.get(number, "os-error"), os.strerror(number).lower() if number else str(error))
