@@ -84,7 +84,7 @@ def test_failures_are_listed_with_their_reasons_once(qacache: Command, videos: P
     assert f"\nfailed:\n  {videos}/broken.mp4\n    invalid-data: " in first.out
     second = qacache("scan", videos)
     assert second.status == 0
-    assert "3 unchanged\n1 that failed before were not tried again yet\n" in second.out
+    assert "3 unchanged\nnot tried again yet: 1 that failed before\n" in second.out
     assert "broken.mp4" not in second.out
 
 

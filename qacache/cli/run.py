@@ -109,7 +109,7 @@ class _TextReport:
         if self._left_out:
             lines.append(f"  ... and {self._left_out:,} more: --json tells all")
         if summary.known_failures:
-            lines.append(f"{summary.known_failures:,} that failed before were not tried again yet")
+            lines.append(f"not tried again yet: {summary.known_failures:,} that failed before")
         if summary.unstable:
             lines.append(f"{summary.unstable:,} still being written: the next scan looks again")
         if summary.abandoned:
