@@ -92,8 +92,7 @@ def test_a_long_list_of_failures_is_cut(qacache: Command, library: Path) -> None
     for number in range(23):
         make_file(library / f"{number:02}.mp4")
     out = qacache("scan", library).out
-    assert "/19.mp4" in out
-    assert "/20.mp4" not in out
+    assert out.count(".mp4\n    empty-file: ") == 20
     assert out.endswith("  ... and 3 more: --json tells all\n")
 
 

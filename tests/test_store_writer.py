@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import zlib
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from qacache.events import Event, Failed, Planned, Probed, Unchanged, Unstable, Vanished, Waiting
 from qacache.models import Failure, FileStat
 from qacache.record import Record
+from qacache.store.lock import held, lock_path
 from qacache.store.reader import Reader
 from qacache.store.records import RECORD_COLUMNS, record_of
 from qacache.store.writer import RetrySchedule, Writer
@@ -373,3 +374,21 @@ def test_a_closed_writer_leaves_all_in_the_database_file(store_path: str) -> Non
     with Writer(store_path, busy_timeout_s=0.2, retries=RetrySchedule(60, 3600)) as writer:
         writer.write([probed(A)])
     assert sorted(os.listdir(os.path.dirname(store_path))) == ["qacache.db", "qacache.db.lock"]
+
+
+def test_a_batch_is_offered_again_while_another_process_writes(store_path: str) -> None:
+    other = ExitStack()
+    other.enter_context(held(lock_path(store_path), purpose="vacuum", timeout_s=1))
+    offers = []
+
+    def clock() -> float:
+        offers.append(START_MS)
+        if len(offers) == 3:
+            other.close()
+        return START_MS / 1000
+
+    with Writer(store_path, busy_timeout_s=0.01, retries=RetrySchedule(60, 3600), clock=clock) as writer:
+        writer.write([probed(A)])
+
+    assert len(offers) == 3
+    assert query(store_path, "SELECT path FROM videos") == [(A.decode(),)]

@@ -188,18 +188,15 @@ def _checked(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:
 
 def connect_read_only(path: str) -> sqlite3.Connection:
     """Return a read-only connection, whatever the schema of the file."""
-    connection = _connect_uri(path, "mode=ro")
     try:
-        connection.execute("PRAGMA schema_version")
+        return _connect_uri(path, "mode=ro")
     except sqlite3.OperationalError as error:
-        connection.close()
-        # A WAL database in a folder that cannot be written: SQLite wants to make a -shm file. Where there is
-        # no -wal, nobody is writing, and the file can be read as it is.
-        wants_shm = any(sign in str(error) for sign in ("unable to open", "readonly"))
+        # A WAL database in a folder that cannot be written, or is full: SQLite wants to make a -shm file. Where
+        # there is no -wal, nobody is writing, and the file can be read as it is.
+        wants_shm = any(sign in str(error) for sign in ("unable to open", "readonly", "disk I/O"))
         if not wants_shm or os.path.exists(f"{path}-wal"):
             raise
         return _connect_uri(path, "mode=ro&immutable=1")
-    return connection
 
 
 def _connect_uri(path: str, query: str) -> sqlite3.Connection:
@@ -208,6 +205,11 @@ def _connect_uri(path: str, query: str) -> sqlite3.Connection:
         # what follows two slashes is a host; an empty one is this computer
         name = f"//{name}"
     connection = sqlite3.connect(f"file:{name}?{query}", uri=True, isolation_level=None)
-    connection.execute("PRAGMA cell_size_check = ON")
-    connection.execute("PRAGMA trusted_schema = OFF")
+    try:
+        # the last one reads the file
+        for pragma in ("cell_size_check = ON", "trusted_schema = OFF", "schema_version"):
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()
+        raise
     return connection

@@ -59,6 +59,9 @@ INSERT OR REPLACE INTO failure
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
+# How often a batch is offered while other processes write: hours of a scan are worth more than one time-out.
+_PATIENCE = 4
+
 # The last complete scan of any root above a path: when a row that is listed there was last seen for sure.
 _SCANNED_MS = "coalesce((SELECT max(scanned_ms) FROM root WHERE file.path >= lower AND file.path < upper), 0)"
 
@@ -111,6 +114,13 @@ class Writer:
         """Store the outcome of each event, all or none; raises `StoreError`."""
         if not events:
             return
+        for _ in range(_PATIENCE - 1):
+            with suppress(StoreLocked):
+                self._write(events)
+                return
+        self._write(events)
+
+    def _write(self, events: Sequence[Event]) -> None:
         now_ms = self._now_ms()
         with self._transaction("storing results") as connection:
             # before any row changes: of two files that swapped their names, each is the other's source
