@@ -34,10 +34,11 @@ def look_up(reader: Reader, paths: Iterable[bytes], columns: tuple[str, ...]) ->
         known = reader.find_all(batch, columns)
         for path in batch:
             found = known.get(path)
-            if found is not None:
+            if found is not None and found.status != "vanished":
                 yield Answer(path, found)
             else:
-                yield from _by_other_names(reader, path, columns)
+                # where a file was, a folder may be now
+                yield from _by_other_names(reader, path, columns, found)
 
 
 def absolute(path: bytes) -> bytes:
@@ -53,9 +54,9 @@ def absolute(path: bytes) -> bytes:
     return b"/" + os.path.abspath(path).lstrip(b"/")
 
 
-def _by_other_names(reader: Reader, path: bytes, columns: tuple[str, ...]) -> Iterator[Answer]:
+def _by_other_names(reader: Reader, path: bytes, columns: tuple[str, ...], vanished: Found | None) -> Iterator[Answer]:
     for name in reader.spellings(path):
-        found = reader.find(name, columns)
+        found = reader.find(name, columns) if name != path else None
         if found is not None:
             yield Answer(found.path, found)
             return
@@ -64,6 +65,9 @@ def _by_other_names(reader: Reader, path: bytes, columns: tuple[str, ...]) -> It
         if first is not None:
             yield from (Answer(each.path, each) for each in chain([first], below))
             return
+    if vanished is not None:
+        yield Answer(path, vanished)
+        return
     found = reader.find_composed(path, columns)
     composed = [found] if found else reader.below_composed(path, columns)
     yield from (Answer(each.path, each) for each in composed)

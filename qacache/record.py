@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import os
 from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any, cast, get_args
 
@@ -67,9 +66,9 @@ def path_from_fields(record: Mapping[str, Any]) -> bytes:
     """Return the path that `path_fields` was given; raises `BadRecord`."""
     encoded = record.get("path_b64")
     if encoded is None:
-        path = _expect(record, "path", str)
+        path: str = _expect(record, "path", str)
         try:
-            return os.fsencode(path)
+            return path.encode()
         except UnicodeEncodeError as error:
             raise BadRecord(f"path is no text: {path!r}") from error
     try:

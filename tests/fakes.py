@@ -66,6 +66,9 @@ class FakeProber:
         with open(path, "rb") as file:
             return content_of(file.read(), self.version)
 
+    def resume(self) -> None:
+        self.cancelled.clear()
+
     def cancel(self) -> None:
         self.cancelled.set()
         if self.gate is not None:

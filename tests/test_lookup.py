@@ -166,6 +166,16 @@ class TestSymlinkedRoot:
         assert answers(store, f"{library}2/f/a.mp4") == [(f"{library}2/f/a.mp4", "unknown")]
 
 
+def test_a_folder_that_took_the_name_of_a_file_stands_for_what_is_in_it(store: Store, library: Path) -> None:
+    path = make_file(library / "x.mp4", b"A")
+    scan(store, library)
+    path.unlink()
+    inner = make_file(path / "y.mp4", b"B")
+    scan(store, library)
+
+    assert answers(store, path) == oks([inner])
+
+
 def test_vanished_files_are_told_as_such(store: Store, library: Path) -> None:
     path, kept = make_file(library / "a.mp4", b"A"), make_file(library / "b.mp4", b"B")
     scan(store, library)

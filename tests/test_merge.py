@@ -312,3 +312,51 @@ def test_unchanged_files_are_told_before_or_after_their_neighbours_but_all(libra
 
     assert unchanged(items) == sorted(rows.rows)
     assert looked_into(items) == [os.fsencode(paths[2])]
+
+
+class TestRootsThatGoAway:
+    def test_an_unmounted_root_makes_nothing_vanish(self, library: Path) -> None:
+        paths = [make_file(library / name, b"content") for name in ("a.mp4", "b/c.mp4")]
+        rows = FakeRows({os.fsencode(path): row_of(path) for path in paths})
+        shutil.rmtree(library)
+        library.mkdir()
+        root = os.fsencode(library)
+        join = MergeJoin(rows, is_due=lambda _: False, is_same_root=lambda _: False)
+
+        items = list(join.skip_unchanged([], [root]))
+
+        assert vanished(items) == []
+        assert [(item.path, item.failure.reason) for item in items if isinstance(item, Failed)] == [
+            (root, "mount-gone")
+        ]
+        assert join.unlisted == [root]
+
+    def test_a_root_that_is_replaced_when_all_was_seen_is_not_done(self, library: Path) -> None:
+        root = os.fsencode(library)
+        join = MergeJoin(FakeRows({}), is_due=lambda _: False, is_same_root=lambda _: False)
+
+        (item,) = join.skip_unchanged([], [root])
+
+        assert isinstance(item, Failed)
+        assert join.unlisted == [root]
+
+    def test_rows_behind_a_symbolic_link_stay(self, library: Path) -> None:
+        (library / "link").symlink_to("elsewhere")
+        path = os.fsencode(library / "link" / "x.mp4")
+        rows = FakeRows({path: KnownFile(path, 7, 7, "ok")})
+
+        assert joined(rows, library) == []
+
+    def test_a_folder_that_failed_midway_protects_its_later_rows(self, library: Path) -> None:
+        root = os.fsencode(library)
+        names = (b"a.mp4", b"sub/x.mp4", b"z.mp4")
+        rows = FakeRows({path: KnownFile(path, 7, 7, "ok") for path in (root + b"/" + name for name in names)})
+        gone = Failure("list", "io-error", "input/output error")
+        join = MergeJoin(rows, is_due=lambda _: False)
+
+        items = list(
+            join.skip_unchanged([Failed(root, gone), Failed(root + b"/sub", gone), Failed(root, gone)], [root])
+        )
+
+        assert vanished(items) == []
+        assert [item.path for item in items if isinstance(item, Failed)] == [root, root + b"/sub"]

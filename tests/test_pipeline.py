@@ -290,6 +290,24 @@ class TestRetries:
         assert stored(store)[0].error is None
 
 
+def test_a_prober_serves_one_scan_after_the_other(store: Store, library: Path) -> None:
+    prober = FakeProber()
+    make_file(library / "a.mp4", b"A")
+    scan(store, library, prober=prober)
+    make_file(library / "b.mp4", b"B")
+
+    assert told(scan(store, library, prober=prober)) == {"a.mp4": "unchanged", "b.mp4": "probed"}
+
+
+def test_a_failure_that_is_not_the_files_own_is_told_and_not_stored(store: Store, library: Path) -> None:
+    path = make_file(library / "a.mp4", b"A")
+    short = {os.fsencode(path): Failure("probe", "no-process", "resource temporarily unavailable")}
+
+    assert told(scan(store, library, prober=FakeProber(short))) == {"a.mp4": "failed"}
+    assert stored(store) == []
+    assert told(scan(store, library)) == {"a.mp4": "probed"}
+
+
 class TestDryRun:
     def test_it_tells_what_would_be_looked_into_and_why(self, store: Store, library: Path) -> None:
         for name, content in (("same", b"0"), ("changed", b"1"), ("gone", b"2"), ("failed", b"broken")):

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from qacache.errors import RootRefused, StoreFull, StoreLocked
-from qacache.events import Event, Unchanged, Vanished
+from qacache.events import Event, Failed, Unchanged, Vanished, Waiting
 from qacache.store.session import Store
 from qacache.store.writer import RetrySchedule
 from tests.fakes import FakeClock, FakeProber
@@ -85,7 +85,25 @@ class TestRoots:
         path.unlink()
 
         assert scan(store, library, accept_shrink=True) == [Vanished(os.fsencode(path))]
-        assert scan(store, library, accept_shrink=True) == []
+        assert scan(store, library) == []
+
+    def test_a_root_that_is_unmounted_while_another_is_scanned_loses_nothing(
+        self, store: Store, library: Path, tmp_path: Path
+    ) -> None:
+        first, second = library / "first", library / "second"
+        for root in (first, second):
+            make_file(root / "x.mp4", root.name.encode())
+        scan(store, first, second)
+        make_file(first / "new.mp4", b"new")
+        events = prepare_scan(store).events([os.fsencode(first), os.fsencode(second)])
+        next(event for event in events if not isinstance(event, Waiting))
+        second.rename(tmp_path / "elsewhere")
+        second.mkdir()
+
+        rest = list(events)
+
+        assert [event.failure.reason for event in rest if isinstance(event, Failed)] == ["mount-gone"]
+        assert {record.status for record in stored(store)} == {"ok"}
 
     def test_a_folder_by_two_names_is_scanned_once(self, store: Store, library: Path, tmp_path: Path) -> None:
         make_file(library / "x.mp4", b"content")

@@ -228,3 +228,24 @@ def elsewhere(in_flight: InFlight, path: bytes) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
+
+
+def test_a_job_that_hangs_is_left_behind_after_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers_module, "_GRACE_S", 0.05)
+    hangs, over = threading.Event(), threading.Event()
+
+    def hang(_: int) -> int:
+        hangs.set()
+        over.wait(30)
+        return 0
+
+    with Workers(ThreadPoolExecutor(1), hang, room=2) as workers:
+        results = workers.work_off([1, 2], int)
+        next(results)
+        hangs.wait(30)
+        workers.stop()
+        rest = [result for result in results if not isinstance(result, Waiting)]
+    over.set()
+
+    assert rest == []
+    assert workers.abandoned == 1

@@ -33,4 +33,7 @@ class Prober(Protocol):
         """
 
     def cancel(self) -> None:
-        """End all probes that run, and refuse new ones."""
+        """End all probes that run, and refuse new ones. May be called from a signal handler."""
+
+    def resume(self) -> None:
+        """Take new probes again after `cancel`."""

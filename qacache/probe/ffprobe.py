@@ -97,6 +97,10 @@ class FfprobeProber:
         """End all probes that run, and refuse new ones."""
         self._processes.cancel()
 
+    def resume(self) -> None:
+        """Take new probes again after `cancel`."""
+        self._processes.resume()
+
     def probe(self, path: bytes) -> Probe | Failure:
         """Return what is in the file at the absolute `path`, or why that cannot be told."""
         # file: because a name may look like an option (-x.mp4) or a protocol (id:000)

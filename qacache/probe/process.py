@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 End = Literal["exited", "timeout", "too-much-output", "cancelled"]
 
+_MOST_FILES = 64
 _READ_BYTES = 64 * 1024
 _STDERR_BYTES = 64 * 1024
 # How long a killed child may take to be gone before it counts as unkillable.
@@ -74,6 +75,10 @@ class Processes:
             self._cancelled = True
             for child in self._running:
                 _kill(child)
+
+    def resume(self) -> None:
+        """Run programs again after `cancel`."""
+        self._cancelled = False
 
     def run(self, argv: Sequence[str | bytes]) -> Completed:
         """Run a program to its end, or to the first bound that it breaks; raises `OSError` where it cannot start."""
@@ -197,6 +202,7 @@ def _limit(pid: int, bounds: Bounds) -> None:
     cpu_s = int(bounds.timeout_s) + 1
     # at the soft limit of CPU time comes SIGXCPU, which tells why; at the hard one SIGKILL, which cannot be ignored
     limits = {resource.RLIMIT_CPU: (cpu_s, cpu_s + 1), resource.RLIMIT_CORE: (0, 0), resource.RLIMIT_FSIZE: (0, 0)}
+    limits[resource.RLIMIT_NOFILE] = (_MOST_FILES, _MOST_FILES)
     if bounds.memory_bytes:
         limits[resource.RLIMIT_AS] = (bounds.memory_bytes, bounds.memory_bytes)
     for kind, limit in limits.items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from qacache.errors import StoreError
 from qacache.events import is_stored
 
 if TYPE_CHECKING:
@@ -52,9 +53,11 @@ def write_batches(
         yield from batch.store()
     except GeneratorExit:
         stop()
-        for outcome in outcomes:
-            batch.add(outcome)
-        batch.store()
+        try:
+            for outcome in filter(is_stored, outcomes):
+                batch.add(outcome)
+        finally:
+            batch.store()
         raise
     except BaseException:
         batch.store()
@@ -83,7 +86,11 @@ class _Batch:
     def store(self) -> list[Event]:
         # empty before anything can go wrong: what the sink refused is not offered again
         events, self._events = self._events, []
-        self._sink.write(events)
+        try:
+            self._sink.write(events)
+        except StoreError as error:
+            error.args = (f"{error}; results that are not stored: {len(events)}",)
+            raise
         for event in events:
             self._count(event)
         return events

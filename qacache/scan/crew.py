@@ -7,8 +7,9 @@ they finish, and the other items as they come.
 from __future__ import annotations
 
 import os
-import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from qacache.events import Failed, Probed, Reused, Unstable, Waiting
@@ -27,7 +28,13 @@ if TYPE_CHECKING:
 
 Other = TypeVar("Other")
 
+Outcome = TypeVar("Outcome")
+
 _HASHERS = 2
+_NAP_S = 0.2
+
+# The system was short of something, or the mount went away: the next scan tries again.
+_PASSING = frozenset({"no-process", "mount-gone", CANCELLED})
 
 
 def default_jobs() -> int:
@@ -49,14 +56,16 @@ class Crew:
     def __init__(self, prober: Prober, *, jobs: int = 0, rate: float = 0.0) -> None:
         jobs = jobs or default_jobs()
         self.prober = prober
-        self._stopped = threading.Event()
-        self._pace = Pace(rate, sleep=self._stopped.wait)
+        self._is_stopped = False
+        self._pace = Pace(rate, sleep=self._sleep)
         self._in_flight = InFlight()
         # room for as many again as there are threads: a thread that is done finds its next file at once
         self._hashers = Workers(ThreadPoolExecutor(_HASHERS, "digest"), self._digest, room=2 * _HASHERS)
         self._probers = Workers(ThreadPoolExecutor(jobs, "probe"), self._probe, room=2 * jobs)
 
     def __enter__(self) -> Self:
+        # an earlier run may have ended early
+        self.prober.resume()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -67,11 +76,16 @@ class Crew:
     @property
     def is_stopped(self) -> bool:
         """Whether `stop` was called."""
-        return self._stopped.is_set()
+        return self._is_stopped
+
+    @property
+    def abandoned(self) -> int:
+        """How many probes, and looks at files, hang in a way that nothing ended."""
+        return self.prober.abandoned + self._hashers.abandoned + self._probers.abandoned
 
     def stop(self) -> None:
-        """Begin no more files, and end the probes that run."""
-        self._stopped.set()
+        """Begin no more files, and end the probes that run. May be called from a signal handler."""
+        self._is_stopped = True
         self._hashers.stop()
         self._probers.stop()
         self.prober.cancel()
@@ -93,18 +107,31 @@ class Crew:
     def _digest(self, stat: FileStat) -> Hashed | Unstable | Failed:
         self._pace.wait()
         with self._in_flight.of(stat.path):
-            return digest_file(stat)
+            return _reported(digest_file(stat))
 
     def _probe(self, hashed: Hashed) -> Probed | Failed | Unstable | Waiting:
         path = hashed.stat.path
         with self._in_flight.of(path):
             answer = self.prober.probe(path)
-        if isinstance(answer, Failure) and answer.reason == CANCELLED:
+        if self._is_stopped and isinstance(answer, Failure) and answer.reason == CANCELLED:
             return Waiting()
         # whoever wrote to the file meanwhile, the answer may be of neither content
         now = look_again(hashed.stat)
         if not isinstance(now, FileStat):
             return now
         if isinstance(answer, Failure):
-            return Failed(path, answer, hashed.stat, hashed.digest, self.prober.version)
+            return _reported(Failed(path, answer, hashed.stat, hashed.digest, self.prober.version))
         return Probed(hashed.stat, hashed.digest, answer)
+
+    def _sleep(self, seconds: float) -> None:
+        """Sleep, unless stopped."""
+        until = time.monotonic() + seconds
+        while not self._is_stopped and (rest := until - time.monotonic()) > 0:
+            time.sleep(min(rest, _NAP_S))
+
+
+def _reported(outcome: Outcome) -> Outcome:
+    """Return the outcome; a failure that is not the file's own is to be told, but not to be stored."""
+    if isinstance(outcome, Failed) and outcome.failure.reason in _PASSING:
+        return replace(outcome, stat=None)
+    return outcome

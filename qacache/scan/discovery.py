@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from qacache.events import Failed
 from qacache.models import Failure
 from qacache.os_failures import os_failure
+from qacache.paths import as_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -112,7 +113,7 @@ def count_files(roots: Sequence[bytes], filters: Filters, *, is_over: Callable[[
         folder = folders.pop()
         with suppress(OSError):
             names = _list_folder(folder, filters).names
-            inner = [_as_folder(folder) + name[:-1] for name in names if name[-1] == _SLASH]
+            inner = [as_folder(folder) + name[:-1] for name in names if name[-1] == _SLASH]
             count += len(names) - len(inner)
             folders += inner
     return count
@@ -121,8 +122,8 @@ def count_files(roots: Sequence[bytes], filters: Filters, *, is_over: Callable[[
 def collapse(roots: Sequence[bytes]) -> list[bytes]:
     """Return `roots` in walking order, without those that lie inside another or are the same folder."""
     kept: dict[bytes, bytes] = {}
-    for root in sorted({root.rstrip(b"/") or b"/" for root in roots}, key=_as_folder):
-        real = _as_folder(os.path.realpath(root))
+    for root in sorted({root.rstrip(b"/") or b"/" for root in roots}, key=as_folder):
+        real = as_folder(os.path.realpath(root))
         if not any(real.startswith(outer) for outer in kept.values()):
             kept = {name: inner for name, inner in kept.items() if not inner.startswith(real)}
             kept[root] = real
@@ -145,7 +146,7 @@ class _Listings:
         except OSError as error:
             yield Failed(folder, os_failure("list", error))
             return
-        prefix = _as_folder(folder)
+        prefix = as_folder(folder)
         names: list[bytes] = []
         for name in listing.names:
             if name[-1] == _SLASH:
@@ -163,7 +164,7 @@ class _Listings:
             self._coming.popleft()
         ahead = self._ahead.pop(folder, None)
         listing = ahead.result() if ahead else _list_folder(folder, self._filters)
-        prefix = _as_folder(folder)
+        prefix = as_folder(folder)
         self._coming.extendleft(prefix + name[:-1] for name in reversed(listing.names) if name[-1] == _SLASH)
         for path in islice(self._coming, _AHEAD):
             if len(self._ahead) < _AHEAD and path not in self._ahead:
@@ -206,7 +207,7 @@ def _look(folder: bytes, names: list[bytes], odd: frozenset[bytes]) -> Iterator[
             yield Failed(folder, os_failure("list", error))
             return
         try:
-            outcomes = _stat_names(_as_folder(folder), names[start : start + _LONGEST_RUN], odd, descriptor)
+            outcomes = _stat_names(as_folder(folder), names[start : start + _LONGEST_RUN], odd, descriptor)
         finally:
             os.close(descriptor)
         yield from outcomes
@@ -250,10 +251,6 @@ def _stat_one_by_one(prefix: bytes, names: list[bytes], odd: frozenset[bytes], d
 def _odd_failure(mode: int) -> Failure:
     kind = next((kind for is_kind, kind in _ODD_KINDS if is_kind(mode)), "something else")
     return Failure("stat", "not-a-file", f"{kind}, not a file")
-
-
-def _as_folder(path: bytes) -> bytes:
-    return path.rstrip(b"/") + b"/"
 
 
 def _first_bytes(pattern: str) -> Sequence[int]:

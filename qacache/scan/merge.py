@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import stat as stat_module
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from qacache.events import Failed, Reused, Unchanged, Vanished
-from qacache.models import FileStat
+from qacache.models import Failure, FileStat
+from qacache.paths import as_folder, root_of
 from qacache.store.reader import KnownFile
 
 if TYPE_CHECKING:
@@ -38,8 +40,9 @@ class Rows(Protocol):
 class MergeJoin:
     """Compares runs of files with rows.
 
-    `is_due` says of a row whose last probe failed whether it is time for another. With `force` no file counts as
-    unchanged. After the join, `unlisted` holds the folders that could not be listed.
+    `is_due` says of a row whose last probe failed whether it is time for another, `is_same_root` of a root whether it
+    still is the folder that it was when the scan began. With `force` no file counts as unchanged. After the join,
+    `unlisted` holds the folders that could not be listed, or not to their end.
     """
 
     def __init__(
@@ -47,29 +50,37 @@ class MergeJoin:
         rows: Rows,
         *,
         is_due: Callable[[Known], bool],
+        is_same_root: Callable[[bytes], bool] = lambda root: True,
         is_stopped: Callable[[], bool] = lambda: False,
         force: bool = False,
     ) -> None:
         self._rows = rows
         self._is_due = is_due
+        self._is_same_root = is_same_root
         self._is_stopped = is_stopped
         self._unchanged_status = None if force else "ok"
+        self._roots: list[bytes] = []
         self._coming: Iterator[KnownFile] = iter(())
         self._row = _END
+        self._not_listed_here: list[bytes] = []
         self.unlisted: list[bytes] = []
 
     def skip_unchanged(
         self, runs: Iterable[Run | Failed], roots: Sequence[bytes]
     ) -> Iterator[FileStat | Unchanged | Reused | Vanished | Failed]:
         """Yield what became of each file and row below `roots`, which are in walking order."""
-        self._coming = (row for root in roots for row in self._rows.known_files(root))
+        self._roots = list(roots)
+        self._coming = chain.from_iterable(map(self._rows.known_files, roots))
         self._row = next(self._coming, _END)
         for run in runs:
             yield from self._pass_over(run) if isinstance(run, Failed) else self._compare(run)
         if not self._is_stopped():
             yield from self._pass_rows(_END[0])
+            for root in roots:
+                if root not in self.unlisted and not self._is_same_root(root):
+                    yield self._give_up(root)
 
-    def _compare(self, run: Run) -> Iterator[FileStat | Unchanged | Reused | Vanished]:
+    def _compare(self, run: Run) -> Iterator[FileStat | Unchanged | Reused | Vanished | Failed]:
         unchanged_status, rows, row = self._unchanged_status, self._coming, self._row
         unchanged = []
         for path, stat in run:
@@ -88,27 +99,46 @@ class MergeJoin:
         if unchanged:
             yield Unchanged(unchanged)
 
-    def _pass_rows(self, place: bytes) -> Iterator[Vanished]:
+    def _pass_rows(self, place: bytes) -> Iterator[Vanished | Failed]:
         """Move on to the first row at or behind `place`; those before it have no file."""
         while self._row[0] < place:
             path, status = self._row[0], self._row[3]
             if status != "vanished" and not self._is_unlisted(path) and is_gone(path):
-                yield Vanished(path)
+                yield from self._missing(path)
             self._row = next(self._coming, _END)
+
+    def _missing(self, path: bytes) -> Iterator[Vanished | Failed]:
+        """Tell of a file that is gone, unless it is its folder that cannot be seen any more."""
+        root = root_of(path, self._roots)
+        if not self._is_same_root(root):
+            # unmounted since the scan began: what is there now says nothing of the library
+            yield self._give_up(root)
+        elif not _is_behind_link(path, root):
+            yield Vanished(path)
+
+    def _give_up(self, root: bytes) -> Failed:
+        self.unlisted.append(root)
+        self._not_listed_here.append(root)
+        return Failed(root, Failure("list", "mount-gone", "no longer the folder that it was when the scan began"))
 
     def _pass_over(self, failed: Failed) -> Iterator[Vanished | Failed]:
         """Leave the rows of what could not be looked at as they are."""
         is_folder = failed.failure.stage == "list"
-        yield from self._pass_rows(_as_folder(failed.path) if is_folder else failed.path)
+        yield from self._pass_rows(as_folder(failed.path) if is_folder else failed.path)
         if is_folder:
+            if failed.path in self._not_listed_here:
+                return  # said before, at another part of the same folder
             self.unlisted.append(failed.path)
+            self._not_listed_here.append(failed.path)
         elif self._row[0] == failed.path:
             self._row = next(self._coming, _END)
         yield failed
 
     def _is_unlisted(self, path: bytes) -> bool:
-        # in path order the rows of a folder follow it at once: the last one is the only one that matters
-        return bool(self.unlisted) and path.startswith(_as_folder(self.unlisted[-1]))
+        # in path order, what is behind a folder is never followed by something in it
+        while self._not_listed_here and not path.startswith(as_folder(self._not_listed_here[-1])):
+            self._not_listed_here.pop()
+        return bool(self._not_listed_here)
 
     def _differing(self, stat: FileStat) -> FileStat | Unchanged | Reused:
         """Return what to make of a file whose row is not plainly unchanged."""
@@ -144,5 +174,11 @@ def is_gone(path: bytes) -> bool:
         return False
 
 
-def _as_folder(path: bytes) -> bytes:
-    return path.rstrip(b"/") + b"/"
+def _is_behind_link(path: bytes, root: bytes) -> bool:
+    """Whether a folder between `root` and the file is a symbolic link: such a folder is not entered, so not listed."""
+    folder = os.path.dirname(path)
+    while len(folder) > len(root):
+        if os.path.islink(folder):
+            return True
+        folder = os.path.dirname(folder)
+    return False

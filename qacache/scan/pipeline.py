@@ -9,19 +9,21 @@ from __future__ import annotations
 import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qacache.clock import SystemClock
+from qacache.errors import StoreError
 from qacache.events import Event, Failed, Planned, Summary
 from qacache.filesystem import filesystem_type, is_network_type
 from qacache.models import FileStat
+from qacache.paths import root_of
 from qacache.scan.batches import write_batches
 from qacache.scan.crew import Crew
 from qacache.scan.discovery import Filters, Run, discover
 from qacache.scan.merge import MergeJoin
-from qacache.scan.roots import admit
+from qacache.scan.roots import Admission, admit
 from qacache.scan.settle import settle
 
 if TYPE_CHECKING:
@@ -64,6 +66,7 @@ class Scan:
         self._options = options
         self._clock = clock or SystemClock()
         self._crew = Crew(prober, jobs=options.jobs, rate=options.rate)
+        self._admission = Admission([], [])
         self._file_counts: Counter[bytes] = Counter()
 
     def stop(self) -> None:
@@ -80,32 +83,34 @@ class Scan:
         Raises `StoreLocked` where another scan runs, `StoreError` where results cannot be stored, and `RootRefused`
         where a root cannot be trusted: after the others were scanned, at once where there is no other.
         """
-        admission = admit(roots, self._store.reader, accept_shrink=self._options.accept_shrink)
-        self.summary.refused = admission.refusals
-        if admission.roots:
+        self._admission = admit(roots, self._store.reader, accept_shrink=self._options.accept_shrink)
+        self.summary.refused = self._admission.refusals
+        if self._admission.roots:
             with self._crew:
                 run = self._dry_run if self._options.dry_run else self._journaled
-                yield from run(admission.roots)
+                yield from run(self._admission.roots)
         else:
             self.summary.state = "failed"
-        admission.raise_refusals()
+        self._admission.raise_refusals()
 
     def _journaled(self, roots: Sequence[bytes]) -> Iterator[Event]:
         writer = self._store.writer
         with self._store.scanning():
-            began = self._clock.time()
+            began_ms, began = int(self._clock.time() * 1000), self._clock.monotonic()
             self.summary.scan_id = writer.begin_scan(roots)
             self.summary.state = "failed"
             try:
-                yield from self._outcomes(roots, int(began * 1000))
+                yield from self._outcomes(roots, began_ms)
                 self.summary.state = "interrupted" if self._crew.is_stopped else "complete"
             except (GeneratorExit, KeyboardInterrupt):
                 self.summary.state = "interrupted"
                 raise
             finally:
-                self.summary.duration_s = self._clock.time() - began
-                self.summary.abandoned = self._crew.prober.abandoned
-                writer.end_scan(self.summary.scan_id, self.summary.state, self.summary.counts())
+                self.summary.duration_s = self._clock.monotonic() - began
+                self.summary.abandoned = self._crew.abandoned
+                # what went wrong in the scan itself is the news, not that this cannot be written either
+                with suppress(StoreError) if self.summary.state == "failed" else nullcontext():
+                    writer.end_scan(self.summary.scan_id, self.summary.state, self.summary.counts())
 
     def _outcomes(self, roots: Sequence[bytes], began_ms: int) -> Iterator[Event]:
         with ExitStack() as resources:
@@ -125,19 +130,20 @@ class Scan:
             self._end_roots(roots, join.unlisted, began_ms)
 
     def _dry_run(self, roots: Sequence[bytes]) -> Iterator[Event]:
-        began = self._clock.time()
+        began = self._clock.monotonic()
         with ExitStack() as resources:
             for item in self._join().skip_unchanged(self._discover(roots, resources), roots):
                 event = Planned(item.path, self._plan(item)) if isinstance(item, FileStat) else item
                 self.summary.add(event)
                 yield event
         self.summary.state = "interrupted" if self._crew.is_stopped else "complete"
-        self.summary.duration_s = self._clock.time() - began
+        self.summary.duration_s = self._clock.monotonic() - began
 
     def _join(self) -> MergeJoin:
         return MergeJoin(
             self._store.reader,
             is_due=self._is_due,
+            is_same_root=self._admission.is_same_root,
             is_stopped=lambda: self._crew.is_stopped,
             force=self._options.force,
         )
@@ -157,7 +163,7 @@ class Scan:
             else:
                 count, path = len(run), run[0][0]
             self.summary.found += count
-            self._file_counts[_root_of(path, roots)] += count
+            self._file_counts[root_of(path, roots)] += count
             yield run
 
     def _is_due(self, known: Known) -> bool:
@@ -183,9 +189,5 @@ class Scan:
                     os.path.realpath(root),
                     file_count=self._file_counts[root],
                     scanned_ms=began_ms,
-                    unlisted=[folder for folder in unlisted if _root_of(folder, roots) == root],
+                    unlisted=[folder for folder in unlisted if root_of(folder, roots) == root],
                 )
-
-
-def _root_of(path: bytes, roots: Sequence[bytes]) -> bytes:
-    return next(root for root in roots if path == root or path.startswith(root.rstrip(b"/") + b"/"))

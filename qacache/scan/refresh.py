@@ -68,7 +68,7 @@ class Refresh:
         with self._crew, closing(stored):
             yield from stored
             self.summary.state = "interrupted" if self._crew.is_stopped else "complete"
-            self.summary.abandoned = self._crew.prober.abandoned
+            self.summary.abandoned = self._crew.abandoned
         self.summary.duration_s = self._clock.monotonic() - began
 
     def _files(self, paths: Iterable[bytes]) -> Iterator[FileStat | Failed]:

@@ -26,6 +26,9 @@ Result = TypeVar("Result")
 # How long a stage that waits for its workers keeps silent: the stages downstream have deadlines of their own.
 _TICK_S = 0.2
 
+# How long a stop waits for jobs to end; on a dead mount they never do.
+_GRACE_S = 3.0
+
 
 class Pace:
     """At most `per_second` starts a second, however many workers there are; 0 is no limit."""
@@ -79,26 +82,30 @@ class InFlight:
 
 
 class Workers(Generic[Work, Result]):
-    """A pool of threads with one job; `waiting` jobs are handed over before a thread is free for them.
+    """A pool of threads with one job, and `room` for that many items at a time, those that wait for a thread included.
 
-    Owns its executor. `executor` may be anything that runs functions: tests pass one that does so at once.
+    Owns its executor, which may be anything that runs functions: tests pass one that does so at once. `abandoned`
+    counts the jobs that did not end within a grace time after `stop`: they hang in the kernel, and their threads are
+    left to it.
     """
 
     def __init__(self, executor: Executor, job: Callable[[Work], Result], *, room: int) -> None:
         self._executor = executor
         self._job = job
         self._room = room
-        self._stopped = threading.Event()
+        # no Event: a signal handler that stops may interrupt a thread that holds the lock of one
+        self._is_stopped = False
+        self.abandoned = 0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        self._executor.shutdown(wait=not self.abandoned, cancel_futures=True)
 
     def stop(self) -> None:
-        """Begin no more work: what waits for a thread is dropped, what runs is finished."""
-        self._stopped.set()
+        """Begin no more work: what waits for a thread is dropped, what runs may finish."""
+        self._is_stopped = True
 
     def work_off(self, items: Iterable[Work | Other], kind: type[Work]) -> Iterator[Result | Other | Waiting]:
         """Yield the job's result for each item of `kind`, in the order they finish, and all others as they come."""
@@ -108,20 +115,33 @@ class Workers(Generic[Work, Result]):
             for item in items:
                 if not isinstance(item, kind):
                     yield cast("Other", item)
-                elif not self._stopped.is_set():
-                    while len(running) >= self._room:
+                else:
+                    while len(running) >= self._room and not self._is_stopped:
                         yield from _next(finished, running, _TICK_S)
-                    future = self._executor.submit(self._job, item)
-                    running.add(future)
-                    future.add_done_callback(finished.put)
+                    self._begin(item, finished, running)
                 while not finished.empty():
                     yield from _next(finished, running, 0.0)
-            while running:
-                if self._stopped.is_set():
-                    _drop(running)
-                yield from _next(finished, running, _TICK_S)
+            yield from self._rest(finished, running)
         finally:
             _drop(running)
+
+    def _begin(self, item: Work, finished: SimpleQueue[Future[Result]], running: set[Future[Result]]) -> None:
+        if not self._is_stopped:
+            future = self._executor.submit(self._job, item)
+            running.add(future)
+            future.add_done_callback(finished.put)
+
+    def _rest(self, finished: SimpleQueue[Future[Result]], running: set[Future[Result]]) -> Iterator[Result | Waiting]:
+        """Yield what still runs; after a stop, only what ends soon."""
+        give_up_at = 0.0
+        while running:
+            if self._is_stopped:
+                _drop(running)
+                give_up_at = give_up_at or time.monotonic() + _GRACE_S
+                if time.monotonic() > give_up_at:
+                    self.abandoned += sum(not future.done() for future in running)
+                    return
+            yield from _next(finished, running, _TICK_S)
 
 
 def _next(

@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from qacache.errors import StoreLocked, StoreReadOnly
+from qacache.errors import StoreError, StoreLocked, StoreReadOnly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,5 +77,9 @@ def _acquire(descriptor: int, path: str, deadline: float) -> None:
                     hint="wait until it is done, or stop it",
                 ) from error
             time.sleep(_POLL_S)
+        except OSError as error:
+            raise StoreError(
+                f"store cannot be locked: {path}: {error.strerror}", hint="put the store on a local disk with --db"
+            ) from error
         else:
             return

@@ -153,6 +153,8 @@ CREATE TABLE file (
 -- all that the merge join reads: of millions of rows a third of the bytes
 CREATE INDEX file_walk ON file (path, size, mtime_ns, status);
 CREATE INDEX file_digest ON file (digest) WHERE digest IS NOT NULL;
+-- of content that is known, to reuse its probe
+CREATE INDEX file_content ON file (digest, size) WHERE digest IS NOT NULL AND status <> 'failed';
 CREATE INDEX file_nfc_path ON file (nfc_path) WHERE nfc_path IS NOT NULL;
 CREATE INDEX file_not_ok ON file (path) WHERE status <> 'ok';
 CREATE INDEX file_unlisted ON file (path) WHERE unlisted;

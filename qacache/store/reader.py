@@ -6,12 +6,12 @@ in pages by key, and see what is written meanwhile.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from qacache.paths import range_below
 from qacache.store.database import explanation, open_reader
 
 if TYPE_CHECKING:
@@ -96,13 +96,6 @@ COLUMNS = {
 _FROM = """FROM file LEFT JOIN media ON media.file_id = file.id LEFT JOIN failure ON failure.file_id = file.id"""
 
 
-def range_below(path: bytes) -> tuple[bytes, bytes]:
-    """Return (lower, upper) such that lower <= p < upper for exactly the paths p below the folder `path`."""
-    stem = path.rstrip(b"/")
-    # "0" is the byte after "/"
-    return stem + b"/", stem + b"0"
-
-
 class Reader:
     """Reads one store. Owns its connection, which belongs to the thread that made it."""
 
@@ -143,7 +136,7 @@ class Reader:
         """Return a path whose media is known and belongs to that content, None where there is none."""
         row = self._one(
             "SELECT path FROM file JOIN media ON media.file_id = file.id "
-            "WHERE digest = ? AND size = ? AND status <> 'failed' LIMIT 1",
+            "WHERE digest = ? AND digest IS NOT NULL AND size = ? AND status <> 'failed' LIMIT 1",
             (digest, size),
         )
         return row[0] if row else None
@@ -257,6 +250,6 @@ def nfc(path: bytes) -> bytes | None:
     import unicodedata
 
     try:
-        return os.fsencode(unicodedata.normalize("NFC", path.decode()))
+        return unicodedata.normalize("NFC", path.decode()).encode()
     except UnicodeDecodeError:
         return None

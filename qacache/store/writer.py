@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from qacache.errors import StoreLocked
 from qacache.events import Failed, Planned, Probed, Reused, Unchanged, Unstable, Vanished, Waiting
+from qacache.paths import range_below
 from qacache.record import MEDIA_FIELDS, media_to_dict
 from qacache.store.database import explained, open_writer
 from qacache.store.lock import held, lock_path
-from qacache.store.reader import nfc, range_below
+from qacache.store.reader import nfc
 
 if TYPE_CHECKING:
     import sqlite3
@@ -159,30 +160,21 @@ class Writer:
         lower, upper = range_below(root)
         with self._transaction("ending a root") as connection:
             for folder in unlisted:
+                # 2 is "this time, too"; a row that was not seen before keeps the moment when it was
                 connection.execute(
-                    f"UPDATE file SET unlisted = 1, last_seen_ms = max(last_seen_ms, {_SCANNED_MS}) "
-                    "WHERE path >= ? AND path < ? AND NOT unlisted AND status <> 'vanished'",
+                    "UPDATE file SET unlisted = 2, last_seen_ms = "
+                    f"CASE WHEN unlisted THEN last_seen_ms ELSE max(last_seen_ms, {_SCANNED_MS}) END "
+                    "WHERE path >= ? AND path < ? AND status <> 'vanished'",
                     range_below(folder),
                 )
-            self._list_again(connection, (lower, upper), unlisted)
+            connection.execute(
+                "UPDATE file SET unlisted = unlisted - 1 WHERE unlisted AND path >= ? AND path < ?", (lower, upper)
+            )
             connection.execute(
                 "INSERT OR REPLACE INTO root (path, real_path, lower, upper, scanned_ms, file_count) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
                 (root, real_path, lower, upper, scanned_ms, file_count),
             )
-
-    def _list_again(
-        self, connection: sqlite3.Connection, below: tuple[bytes, bytes], unlisted: Sequence[bytes]
-    ) -> None:
-        """Unmark the rows whose folders could be listed this time."""
-        ranges = [range_below(folder) for folder in unlisted]
-        marked = connection.execute(
-            "SELECT id, path FROM file WHERE unlisted AND path >= ? AND path < ?", below
-        ).fetchall()
-        connection.executemany(
-            "UPDATE file SET unlisted = 0 WHERE id = ?",
-            [(row,) for row, path in marked if not any(lower <= path < upper for lower, upper in ranges)],
-        )
 
     def _write_one(
         self, connection: sqlite3.Connection, event: Event, source: Sequence[Any] | None, now_ms: int

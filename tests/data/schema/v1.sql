@@ -7,7 +7,7 @@ CREATE TABLE "_sqlite_migrations" (
    "name" TEXT,
    "applied_at" TEXT
 );
-INSERT INTO "_sqlite_migrations" VALUES(1,'qacache','m001_files_and_media','2026-11-22 13:04:23.909791+00:00');
+INSERT INTO "_sqlite_migrations" VALUES(1,'qacache','m001_files_and_media','2026-11-22 13:32:26.805924+00:00');
 CREATE TABLE failure (
     file_id INTEGER PRIMARY KEY REFERENCES file (id) ON DELETE CASCADE,
     stage TEXT NOT NULL,
@@ -96,6 +96,7 @@ CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"
     ON "_sqlite_migrations" ("migration_set", "name");
 CREATE INDEX file_walk ON file (path, size, mtime_ns, status);
 CREATE INDEX file_digest ON file (digest) WHERE digest IS NOT NULL;
+CREATE INDEX file_content ON file (digest, size) WHERE digest IS NOT NULL AND status <> 'failed';
 CREATE INDEX file_nfc_path ON file (nfc_path) WHERE nfc_path IS NOT NULL;
 CREATE INDEX file_not_ok ON file (path) WHERE status <> 'ok';
 CREATE INDEX file_unlisted ON file (path) WHERE unlisted;
