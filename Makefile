@@ -12,10 +12,10 @@ DIR ?=
 
 .PHONY: scan test check bench generate format clean
 
-# exit status 3: done, but some files failed; the demo library has one that does
+# exit status 3: done, but some files failed, as one of the demo library does, or there is nothing to show
 define scan_and_show
 	@$(BIN)/qacache scan $(1) || [ $$? -eq 3 ]
-	@$(BIN)/qacache lookup $(1)
+	@$(BIN)/qacache lookup $(1) || [ $$? -eq 3 ]
 endef
 
 ifeq ($(strip $(DIR)),)
@@ -24,9 +24,11 @@ scan: $(VENV)/installed-demo
 	@$(BIN)/python -m tests.media demo $(DEMO)/Movies
 	$(call scan_and_show,--db $(DEMO)/qacache.db $(DEMO)/Movies)
 else
+# by the environment, which holds any name; not every shell expands ~ in DIR=~/Movies
+scan: export FOLDER := $(patsubst ~,$(HOME),$(patsubst ~/%,$(HOME)/%,$(DIR)))
 scan: $(VENV)/installed
 	@scripts/system-packages ffmpeg
-	$(call scan_and_show,"$(patsubst ~/%,$(HOME)/%,$(DIR))")
+	$(call scan_and_show,"$$FOLDER")
 endif
 
 test: $(VENV)/installed-dev

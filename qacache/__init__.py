@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qacache.errors import QacacheError
+    from qacache.exchange import export
     from qacache.models import Failure, FileStat, MediaInfo, Probe, Stream
     from qacache.probe import Prober
     from qacache.probe.ffprobe import FfprobeProber
@@ -51,10 +52,12 @@ __all__ = [
     "Store",
     "Stream",
     "__version__",
+    "export",
 ]
 
 _HOMES = {
     "qacache.errors": ("QacacheError",),
+    "qacache.exchange": ("export",),
     "qacache.models": ("Failure", "FileStat", "MediaInfo", "Probe", "Stream"),
     "qacache.probe": ("Prober",),
     "qacache.probe.ffprobe": ("FfprobeProber",),

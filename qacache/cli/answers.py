@@ -73,10 +73,11 @@ def answer(request: Request) -> int:
     config = load(config_path=request.config, flags={"db.path": request.db}).config
     columns, write = _form(request)
     paths = _paths(request)
+    status = 0
     if request.probe_missing:
         from qacache.cli.missing import probe_missing
 
-        probe_missing(paths, config)
+        status = probe_missing(paths, config)
     verifier = _verifier(request)
     missing = 0
 
@@ -89,7 +90,7 @@ def answer(request: Request) -> int:
 
     with verifier or nullcontext(), Reader(config.db.path) as reader:
         write(lines(reader))
-    return NOT_FOUND if missing else 0
+    return NOT_FOUND if missing else status
 
 
 def _form(request: Request) -> tuple[tuple[str, ...], Callable[[Iterable[Line]], None]]:

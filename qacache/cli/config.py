@@ -34,21 +34,22 @@ def show(config: ConfigOption = None, db: DbOption = None, json: JsonOption = Fa
 
 
 @app.command(epilog=_EPILOG)
-def init(config: ConfigOption = None, db: DbOption = None) -> None:
+def init(config: ConfigOption = None, db: DbOption = None, json: JsonOption = False) -> None:
     """Write a configuration with every key commented out.
 
     An existing file is left alone. What --db names is written down as db.path.
     """
     path = config_file(config)
     write_example(path, {} if db is None else {"db.path": os.path.abspath(db)})
-    typer.echo(printable(f"written: {path}"))
+    typer.echo(json_line({"written": path}) if json else printable(f"written: {path}"), nl=not json)
 
 
 @app.command(epilog=_EPILOG)
-def path(config: ConfigOption = None, db: DbOption = None) -> None:
+def path(config: ConfigOption = None, db: DbOption = None, json: JsonOption = False) -> None:
     """Print which configuration file is read, or would be."""
     load(config_path=config, flags={"db.path": db})
-    typer.echo(printable(config_file(config)))
+    name = config_file(config)
+    typer.echo(json_line({"path": name, "exists": os.path.exists(name)}) if json else printable(name), nl=not json)
 
 
 def _value(plain: object) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from qacache.cli.options import ConfigOption, DbOption, command_app, exit_statuses
+from qacache.cli.options import ConfigOption, DbOption, JsonOption, command_app, exit_statuses
 from qacache.cli.text import json_line, printable
 from qacache.config import load
 from qacache.exchange import export as export_records
@@ -35,9 +35,10 @@ def export(
     format_: Annotated[Format, typer.Option("--format", help="How records are written.")] = Format.NDJSON,
     config: ConfigOption = None,
     db: DbOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Write what is stored to standard output, a JSON record a line."""
-    del format_  # there is one so far
+    del format_, json  # there is one format so far, and it is JSON
     settings = load(config_path=config, flags={"db.path": db}).config
     status = 0
     with Reader(settings.db.path) as reader:

@@ -12,7 +12,7 @@ from qacache.cli.options import ConfigOption, DbOption, JsonOption, command_app,
 app = command_app()
 
 
-@app.command(epilog=exit_statuses(0, 1, 2, 3, 10, 12, 130))
+@app.command(epilog=exit_statuses(0, 1, 2, 3, 10, 11, 12, 13, 130))
 def lookup(
     paths: Annotated[
         list[str] | None, typer.Argument(metavar="[PATH]...", help="Files; a folder means all that is stored below it.")

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from qacache.config import Config
 
 
-def probe_missing(paths: Sequence[bytes], config: Config) -> None:
-    """Probe and store those of `paths` that the store does not know, and that are there."""
+def probe_missing(paths: Sequence[bytes], config: Config) -> int:
+    """Probe and store those of `paths` that the store does not know, and that are there; return the exit status."""
     with open_store(config) as store:
         missing = [each.path for each in look_up(store.reader, paths, ()) if each.found is None]
         missing = [path for path in missing if os.path.exists(path)]
-        if missing:
-            crew = Crew(make_prober(config), jobs=config.ffprobe.concurrency, rate=config.scan.rate_per_s)
-            refresh = Refresh(store, crew, make_filters(config), reuse=True)
-            show_run(refresh, refresh.events(missing), quiet=True)
+        if not missing:
+            return 0
+        crew = Crew(make_prober(config), jobs=config.ffprobe.concurrency, rate=config.scan.rate_per_s)
+        refresh = Refresh(store, crew, make_filters(config), reuse=True)
+        return show_run(refresh, refresh.events(missing), quiet=True)

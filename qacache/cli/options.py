@@ -53,10 +53,10 @@ def exit_statuses(*codes: int) -> str:
     return "Exit status: " + " · ".join(f"{code} {_STATUSES[code]}" for code in codes)
 
 
-def open_store(config: Config) -> Store:
-    """Return the configured store, open for writing, made where there is none."""
+def open_store(config: Config, *, create: bool = True) -> Store:
+    """Return the configured store, open for writing; with `create` it is made where there is none."""
     retries = RetrySchedule(config.scan.retry_min_s, config.scan.retry_max_s)
-    return Store(config.db.path, busy_timeout_s=config.db.busy_timeout_s, retries=retries, create=True)
+    return Store(config.db.path, busy_timeout_s=config.db.busy_timeout_s, retries=retries, create=create)
 
 
 def make_prober(config: Config) -> FfprobeProber:

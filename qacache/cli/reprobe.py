@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 app = command_app()
 
 
-@app.command(epilog=exit_statuses(0, 1, 2, 3, 11, 12, 13, 130))
+@app.command(epilog=exit_statuses(0, 1, 2, 3, 10, 11, 12, 13, 130))
 def reprobe(
     paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Files and folders.")] = None,
     config: ConfigOption = None,
@@ -51,7 +51,7 @@ def reprobe(
     if not names and not failed:
         raise UsageError("no paths to probe", hint="name files or folders, or pass --failed")
     crew = Crew(make_prober(settings), jobs=settings.ffprobe.concurrency, rate=settings.scan.rate_per_s)
-    with open_store(settings) as store:
+    with open_store(settings, create=not failed) as store:
         run = Refresh(store, crew, make_filters(settings))
         wanted = _failed(names or [b"/"], store.reader) if failed else iter(names)
         status = show_run(run, run.events(wanted), as_json=json)

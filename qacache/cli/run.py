@@ -105,7 +105,7 @@ class _TextReport:
     def end(self, summary: Summary) -> None:
         lines = [_headline(summary)]
         if self._notes:
-            lines += ["would look into:" if summary.planned else "failed:", *self._notes]
+            lines += ["would look into:" if summary.planned else "failed:", *sorted(self._notes)]
         if self._left_out:
             lines.append(f"  ... and {self._left_out:,} more: --json tells all")
         if summary.known_failures:

@@ -70,7 +70,8 @@ def _cells(line: Line, folder: bytes) -> Sequence[Text]:
     path, status, freshness, _ = line.head()
     name = Text(printable(os.path.relpath(path, folder)))
     state = Text(status, _STATUS_STYLES[status])
-    if freshness:
+    # that a file which vanished is really gone is no news
+    if freshness and (status, freshness) != ("vanished", "fresh"):
         state.append(f" {freshness}", _FRESHNESS_STYLES[freshness])
     found = line.answer.found
     if found is None:

@@ -29,6 +29,7 @@ from qacache.probe.values import LARGEST, mapping, text, whole
 DEFAULT_MEMORY_BYTES = 1024**3
 
 _MESSAGE_CHARACTERS = 300
+_VERSION_TIMEOUT_S = 30.0
 
 # The error codes of ffprobe are the system's, negated, or FFmpeg's own: these two, AVERROR_INVALIDDATA and AVERROR_EOF.
 _INVALID_DATA = -1094995529
@@ -78,7 +79,7 @@ class FfprobeProber:
         """Name and version, such as `ffprobe 5.1.9`; raises `ProberMissing` where it cannot be run."""
         try:
             # not with the others, or after `cancel` nobody could say any more who failed on a file
-            done = Processes(self._bounds).run([self._binary, "-version"])
+            done = Processes(Bounds(timeout_s=_VERSION_TIMEOUT_S)).run([self._binary, "-version"])
         except OSError as error:
             raise self._not_runnable(error) from error
         found = re.match(rb"ffprobe version (\S+)", done.stdout)

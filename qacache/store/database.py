@@ -74,6 +74,7 @@ def open_reader(path: str) -> sqlite3.Connection:
     """
     if not os.path.exists(path):
         raise StoreMissing(f"no store at {path}", hint=_MAKE_ONE)
+    refuse_folder(path)
     # a reader writes, too: it shares memory with writers through a file
     refuse_network(path)
     with explained(path):
@@ -88,6 +89,7 @@ def open_writer(path: str, busy_timeout_s: float) -> sqlite3.Connection:
     """
     if not os.path.exists(path):
         raise StoreMissing(f"no store at {path}", hint=_MAKE_ONE)
+    refuse_folder(path)
     refuse_network(path)
     with explained(path):
         connection = connect_for_writing(path, busy_timeout_s)
@@ -133,6 +135,12 @@ def use_wal(connection: sqlite3.Connection, path: str) -> None:
         )
 
 
+def refuse_folder(path: str) -> None:
+    """Raise `StoreError` where `path` is a folder."""
+    if os.path.isdir(path):
+        raise StoreError(f"store {path} is a folder, not a file", hint=_OTHER_STORE)
+
+
 def refuse_network(path: str, mountinfo_path: str = MOUNTINFO) -> None:
     """Raise `StoreOnNetwork` where `path` is, or would be, on a network filesystem."""
     kind = filesystem_type(path, mountinfo_path)
@@ -147,6 +155,7 @@ def exists(path: str) -> bool:
     """Whether there is a database at `path` with anything in it, be it a store or not."""
     if not os.path.exists(path) or not os.path.getsize(path):
         return False
+    refuse_folder(path)
     with explained(path), closing(connect_read_only(path)) as connection:
         return not is_empty(connection)
 
