@@ -16,7 +16,6 @@ def main() -> int:
     status = run(sys.argv[1:])
     if "threading" in sys.modules and sys.modules["threading"].active_count() > 1:
         # a thread that reads from a dead mount never ends, and Python would wait for it
-        sys.stderr.flush()
         os._exit(status)
     return status
 

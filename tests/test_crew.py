@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -148,8 +149,15 @@ def test_a_stopped_crew_does_not_wait_for_the_next_start_of_a_slow_pace(library:
     assert len(results) <= 1
 
 
-def test_the_prober_is_cancelled_when_the_crew_is_left(prober: FakeProber) -> None:
+def test_the_prober_is_cancelled_when_the_crew_is_left_early(prober: FakeProber) -> None:
+    with suppress(ValueError), Crew(prober):
+        raise ValueError
+
+    assert prober.cancelled.is_set()
+
+
+def test_the_prober_may_go_on_for_others_when_the_crew_is_done(prober: FakeProber) -> None:
     with Crew(prober):
         pass
 
-    assert prober.cancelled.is_set()
+    assert not prober.cancelled.is_set()

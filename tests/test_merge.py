@@ -321,7 +321,7 @@ class TestRootsThatGoAway:
         shutil.rmtree(library)
         library.mkdir()
         root = os.fsencode(library)
-        join = MergeJoin(rows, is_due=lambda _: False, is_same_root=lambda _: False)
+        join = MergeJoin(rows, is_due=lambda _: False, lost=lambda _: root)
 
         items = list(join.skip_unchanged([], [root]))
 
@@ -333,7 +333,7 @@ class TestRootsThatGoAway:
 
     def test_a_root_that_is_replaced_when_all_was_seen_is_not_done(self, library: Path) -> None:
         root = os.fsencode(library)
-        join = MergeJoin(FakeRows({}), is_due=lambda _: False, is_same_root=lambda _: False)
+        join = MergeJoin(FakeRows({}), is_due=lambda _: False, lost=lambda _: root)
 
         (item,) = join.skip_unchanged([], [root])
 

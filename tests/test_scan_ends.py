@@ -105,6 +105,22 @@ class TestRoots:
         assert [event.failure.reason for event in rest if isinstance(event, Failed)] == ["mount-gone"]
         assert {record.status for record in stored(store)} == {"ok"}
 
+    def test_a_refused_root_inside_another_keeps_its_files(self, store: Store, library: Path) -> None:
+        inner = library / "nas"
+        path = make_file(inner / "x.mp4", b"content")
+        make_file(library / "y.mp4", b"other")
+        scan(store, library, inner)
+        scan(store, inner)
+        path.unlink()
+        events: list[Event] = []
+
+        with pytest.raises(RootRefused, match="nas"):
+            events.extend(prepare_scan(store).events([os.fsencode(library)]))
+
+        assert contents(store)["x.mp4"] == ("ok", "content")
+        assert Vanished(os.fsencode(path)) in scan(store, library, accept_shrink=True)
+        assert told(scan(store, library)) == {"y.mp4": "unchanged"}
+
     def test_a_folder_by_two_names_is_scanned_once(self, store: Store, library: Path, tmp_path: Path) -> None:
         make_file(library / "x.mp4", b"content")
         (tmp_path / "link").symlink_to(library)

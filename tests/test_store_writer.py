@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from qacache.events import Event, Failed, Planned, Probed, Unchanged, Unstable, Vanished, Waiting
 from qacache.models import Failure, FileStat
 from qacache.record import Record
+from qacache.store import lock
 from qacache.store.lock import held, lock_path
 from qacache.store.reader import Reader
 from qacache.store.records import RECORD_COLUMNS, record_of
@@ -376,19 +377,17 @@ def test_a_closed_writer_leaves_all_in_the_database_file(store_path: str) -> Non
     assert sorted(os.listdir(os.path.dirname(store_path))) == ["qacache.db", "qacache.db.lock"]
 
 
-def test_a_batch_is_offered_again_while_another_process_writes(store_path: str) -> None:
+def test_a_write_waits_longer_than_one_timeout_for_another_process(
+    store_path: str, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = ExitStack()
     other.enter_context(held(lock_path(store_path), purpose="vacuum", timeout_s=1))
-    offers = []
+    clock = FakeClock()
+    begin = clock.now
+    clock.on_sleep = lambda _: other.close() if clock.now - begin > 0.5 else None
+    monkeypatch.setattr(lock, "time", clock)
 
-    def clock() -> float:
-        offers.append(START_MS)
-        if len(offers) == 3:
-            other.close()
-        return START_MS / 1000
+    writer.write([probed(A)])
 
-    with Writer(store_path, busy_timeout_s=0.01, retries=RetrySchedule(60, 3600), clock=clock) as writer:
-        writer.write([probed(A)])
-
-    assert len(offers) == 3
+    assert 0.5 < clock.now - begin < 0.8
     assert query(store_path, "SELECT path FROM videos") == [(A.decode(),)]

@@ -65,11 +65,12 @@ def _prepare_streams() -> None:
 
 def _flush() -> None:
     """Write what was printed; where that cannot be, drop it."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        # Python tries once more at exit: let that go nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            # Python tries once more at exit: let that go nowhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _complain(message: str, hint: str | None = None) -> None:

@@ -90,7 +90,7 @@ def answer(request: Request) -> int:
 
     with verifier or nullcontext(), Reader(config.db.path) as reader:
         write(lines(reader))
-    return NOT_FOUND if missing else status
+    return status or (NOT_FOUND if missing else 0)
 
 
 def _form(request: Request) -> tuple[tuple[str, ...], Callable[[Iterable[Line]], None]]:

@@ -68,10 +68,11 @@ class Crew:
         self.prober.resume()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-        with self._hashers, self._probers:
-            pass
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is not None:
+            self.stop()
+        self._hashers.__exit__(kind, *rest)
+        self._probers.__exit__(kind, *rest)
 
     @property
     def is_stopped(self) -> bool:

@@ -38,6 +38,7 @@ _LONGEST_RUN = 1000
 
 # Listing on a network mount waits for its server: so many folders are asked for ahead of the one in hand.
 _AHEAD = 64
+_TICK_S = 0.2
 
 _ODD_KINDS = (
     (stat_module.S_ISFIFO, "a FIFO"),
@@ -87,7 +88,7 @@ def discover(
     `roots` are in walking order and do not overlap, see `collapse`. `lister`, where given, lists folders ahead of
     the walk. The walk ends early once `is_stopped()`.
     """
-    listings = _Listings(filters, lister)
+    listings = _Listings(filters, lister, is_stopped)
     for root in roots:
         walks = [listings.walk(root)]
         while walks and not is_stopped():
@@ -133,9 +134,10 @@ def collapse(roots: Sequence[bytes]) -> list[bytes]:
 class _Listings:
     """Lists folders, ahead of time where there is a `lister`."""
 
-    def __init__(self, filters: Filters, lister: Executor | None) -> None:
+    def __init__(self, filters: Filters, lister: Executor | None, is_stopped: Callable[[], bool]) -> None:
         self._filters = filters
         self._lister = lister
+        self._is_stopped = is_stopped
         self._coming: deque[bytes] = deque()
         self._ahead: dict[bytes, Future[_Listing]] = {}
 
@@ -163,13 +165,20 @@ class _Listings:
         if self._coming and self._coming[0] == folder:
             self._coming.popleft()
         ahead = self._ahead.pop(folder, None)
-        listing = ahead.result() if ahead else _list_folder(folder, self._filters)
+        listing = self._result(ahead) if ahead else _list_folder(folder, self._filters)
         prefix = as_folder(folder)
         self._coming.extendleft(prefix + name[:-1] for name in reversed(listing.names) if name[-1] == _SLASH)
         for path in islice(self._coming, _AHEAD):
             if len(self._ahead) < _AHEAD and path not in self._ahead:
                 self._ahead[path] = self._lister.submit(_list_folder, path, self._filters)
         return listing
+
+    def _result(self, listing: Future[_Listing]) -> _Listing:
+        """Wait for a listing, but not longer than for a stop: then nothing more is made of it."""
+        while not self._is_stopped():
+            with suppress(TimeoutError):
+                return listing.result(timeout=_TICK_S)
+        return _Listing([], frozenset())
 
 
 @dataclass(frozen=True, slots=True)

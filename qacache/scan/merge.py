@@ -40,9 +40,9 @@ class Rows(Protocol):
 class MergeJoin:
     """Compares runs of files with rows.
 
-    `is_due` says of a row whose last probe failed whether it is time for another, `is_same_root` of a root whether it
-    still is the folder that it was when the scan began. With `force` no file counts as unchanged. After the join,
-    `unlisted` holds the folders that could not be listed, or not to their end.
+    `is_due` says of a row whose last probe failed whether it is time for another; `lost` gives the folder, if any,
+    around a path that is no longer what it was when the scan began. With `force` no file counts as unchanged. After
+    the join, `unlisted` holds the folders that could not be listed, or not to their end.
     """
 
     def __init__(
@@ -50,13 +50,13 @@ class MergeJoin:
         rows: Rows,
         *,
         is_due: Callable[[Known], bool],
-        is_same_root: Callable[[bytes], bool] = lambda root: True,
+        lost: Callable[[bytes], bytes | None] = lambda path: None,
         is_stopped: Callable[[], bool] = lambda: False,
         force: bool = False,
     ) -> None:
         self._rows = rows
         self._is_due = is_due
-        self._is_same_root = is_same_root
+        self._lost = lost
         self._is_stopped = is_stopped
         self._unchanged_status = None if force else "ok"
         self._roots: list[bytes] = []
@@ -77,7 +77,7 @@ class MergeJoin:
         if not self._is_stopped():
             yield from self._pass_rows(_END[0])
             for root in roots:
-                if root not in self.unlisted and not self._is_same_root(root):
+                if root not in self.unlisted and self._lost(root) is not None:
                     yield self._give_up(root)
 
     def _compare(self, run: Run) -> Iterator[FileStat | Unchanged | Reused | Vanished | Failed]:
@@ -109,17 +109,17 @@ class MergeJoin:
 
     def _missing(self, path: bytes) -> Iterator[Vanished | Failed]:
         """Tell of a file that is gone, unless it is its folder that cannot be seen any more."""
-        root = root_of(path, self._roots)
-        if not self._is_same_root(root):
-            # unmounted since the scan began: what is there now says nothing of the library
-            yield self._give_up(root)
-        elif not _is_behind_link(path, root):
+        lost = self._lost(path)
+        if lost is not None:
+            # unmounted since the scan began, or before: what is there now says nothing of the library
+            yield self._give_up(lost)
+        elif not _is_behind_link(path, root_of(path, self._roots)):
             yield Vanished(path)
 
-    def _give_up(self, root: bytes) -> Failed:
-        self.unlisted.append(root)
-        self._not_listed_here.append(root)
-        return Failed(root, Failure("list", "mount-gone", "no longer the folder that it was when the scan began"))
+    def _give_up(self, folder: bytes) -> Failed:
+        self.unlisted.append(folder)
+        self._not_listed_here.append(folder)
+        return Failed(folder, Failure("list", "mount-gone", "not the folder that it was: its files stay as they are"))
 
     def _pass_over(self, failed: Failed) -> Iterator[Vanished | Failed]:
         """Leave the rows of what could not be looked at as they are."""

@@ -143,7 +143,7 @@ class Scan:
         return MergeJoin(
             self._store.reader,
             is_due=self._is_due,
-            is_same_root=self._admission.is_same_root,
+            lost=self._admission.lost,
             is_stopped=lambda: self._crew.is_stopped,
             force=self._options.force,
         )
@@ -151,7 +151,9 @@ class Scan:
     def _discover(self, roots: Sequence[bytes], resources: ExitStack) -> Iterator[Run | Failed]:
         lister = None
         if any(is_network_type(filesystem_type(os.fsdecode(root)) or "") for root in roots):
-            lister = resources.enter_context(ThreadPoolExecutor(_LISTERS, "list"))
+            lister = ThreadPoolExecutor(_LISTERS, "list")
+            # not waited for: on a dead mount a listing never ends
+            resources.callback(lister.shutdown, wait=False, cancel_futures=True)
         runs = discover(roots, self._options.filters, lister=lister, is_stopped=lambda: self._crew.is_stopped)
         return self._counted(runs, roots)
 

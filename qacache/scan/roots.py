@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from qacache.errors import RootRefused
+from qacache.paths import as_folder
 from qacache.scan.discovery import collapse
 
 if TYPE_CHECKING:
@@ -26,15 +27,23 @@ _EMPTY = "root is empty, but the store knows files in it"
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Which roots may be scanned, and why the others may not."""
+    """Which roots may be scanned, and why others may not.
+
+    `guarded` are the roots, and those of earlier scans that lie inside one, each with what it was before the scan:
+    device and inode, None where it is not to be trusted at all.
+    """
 
     roots: list[bytes]
     refusals: list[str]
-    identities: Mapping[bytes, tuple[int, int]] = field(default_factory=dict)
+    guarded: Mapping[bytes, tuple[int, int] | None] = field(default_factory=dict)
 
-    def is_same_root(self, root: bytes) -> bool:
-        """Whether `root` still is the folder that was admitted, and nothing was mounted there, or unmounted."""
-        return identity_of(root) == self.identities.get(root)
+    def lost(self, path: bytes) -> bytes | None:
+        """Return the guarded folder that `path` is or lies in and that is not what it was, None if all are."""
+        for folder, identity in self.guarded.items():
+            is_around = path == folder or path.startswith(as_folder(folder))
+            if is_around and (identity is None or identity != identity_of(folder)):
+                return folder
+        return None
 
     def raise_refusals(self) -> None:
         """Raise `RootRefused` if any root was refused."""
@@ -45,25 +54,36 @@ class Admission:
 
 def admit(roots: Sequence[bytes], reader: Reader, *, accept_shrink: bool = False) -> Admission:
     """Return which of `roots` may be scanned."""
+    known = [root.path for root in reader.roots()]
+    # before anything else: what is unmounted from here on is noticed
+    identities = {folder: identity_of(folder) for folder in (*roots, *known)}
     refusals = {root: reason for root in roots if (reason := _refusal(root, reader, accept_shrink))}
-    trusted = [root for root in roots if root not in refusals]
-    admitted = collapse(trusted)
-    identities = {root: identity for root in admitted if (identity := identity_of(root)) is not None}
-    return Admission(admitted, list(refusals.values()), identities)
+    admitted = collapse([root for root in roots if root not in refusals])
+    inside = [folder for folder in identities if any(folder.startswith(as_folder(root)) for root in admitted)]
+    for folder in inside:
+        if folder not in refusals and (reason := _refusal_inside(folder, reader, accept_shrink)):
+            refusals[folder] = reason
+    guarded = {root: identities.get(root) for root in admitted}
+    for folder in inside:
+        if folder in refusals:
+            guarded[folder] = None
+        elif identities[folder] is not None:
+            guarded[folder] = identities[folder]
+        # else it is gone, and that is believed
+    return Admission(admitted, list(refusals.values()), guarded)
 
 
-def identity_of(root: bytes) -> tuple[int, int] | None:
+def identity_of(folder: bytes) -> tuple[int, int] | None:
     """Return device and inode of a folder, None where it cannot be looked at."""
     try:
-        stat = os.stat(root)
+        stat = os.stat(folder)
     except OSError:
         return None
     return stat.st_dev, stat.st_ino
 
 
 def _refusal(root: bytes, reader: Reader, accept_shrink: bool) -> str | None:
-    # the message is a sentence a line, whatever the folder is called
-    name = os.fsdecode(root).replace("\n", r"\x0a")
+    name = _name(root)
     try:
         with os.scandir(root) as entries:
             is_empty = next(entries, None) is None
@@ -73,6 +93,23 @@ def _refusal(root: bytes, reader: Reader, accept_shrink: bool) -> str | None:
         return f"root is no folder: {name}"
     except OSError as error:
         return f"root cannot be listed: {name}: {(error.strerror or str(error)).lower()}"
-    if is_empty and not accept_shrink and any(row[3] != "vanished" for row in reader.known_files(root)):
-        return f"{_EMPTY}: {name}"
-    return None
+    return f"{_EMPTY}: {name}" if is_empty and not accept_shrink and _has_files(root, reader) else None
+
+
+def _refusal_inside(folder: bytes, reader: Reader, accept_shrink: bool) -> str | None:
+    """Return why a root of an earlier scan, inside one of this scan, is not to be believed to be empty, or gone."""
+    try:
+        with os.scandir(folder) as entries:
+            is_empty = next(entries, None) is None
+    except OSError:
+        is_empty = True
+    return f"{_EMPTY}: {_name(folder)}" if is_empty and not accept_shrink and _has_files(folder, reader) else None
+
+
+def _has_files(folder: bytes, reader: Reader) -> bool:
+    return any(row[3] != "vanished" for row in reader.known_files(folder))
+
+
+def _name(folder: bytes) -> str:
+    # the message is a sentence a line, whatever the folder is called
+    return os.fsdecode(folder).replace("\n", r"\x0a")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import wait
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
@@ -95,13 +96,17 @@ class Workers(Generic[Work, Result]):
         self._room = room
         # no Event: a signal handler that stops may interrupt a thread that holds the lock of one
         self._is_stopped = False
+        self._running: set[Future[Result]] = set()
         self.abandoned = 0
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._executor.shutdown(wait=not self.abandoned, cancel_futures=True)
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        # who interrupts a second time has waited long enough
+        wait(self._running, timeout=0.0 if kind is KeyboardInterrupt else _GRACE_S)
+        self.abandoned = sum(not future.done() for future in self._running)
 
     def stop(self) -> None:
         """Begin no more work: what waits for a thread is dropped, what runs may finish."""
@@ -110,7 +115,7 @@ class Workers(Generic[Work, Result]):
     def work_off(self, items: Iterable[Work | Other], kind: type[Work]) -> Iterator[Result | Other | Waiting]:
         """Yield the job's result for each item of `kind`, in the order they finish, and all others as they come."""
         finished: SimpleQueue[Future[Result]] = SimpleQueue()
-        running: set[Future[Result]] = set()
+        running = self._running
         try:
             for item in items:
                 if not isinstance(item, kind):
@@ -139,7 +144,6 @@ class Workers(Generic[Work, Result]):
                 _drop(running)
                 give_up_at = give_up_at or time.monotonic() + _GRACE_S
                 if time.monotonic() > give_up_at:
-                    self.abandoned += sum(not future.done() for future in running)
                     return
             yield from _next(finished, running, _TICK_S)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import sqlite3
 import time
 import zlib
 from contextlib import contextmanager, suppress
@@ -22,7 +23,6 @@ from qacache.store.lock import held, lock_path
 from qacache.store.reader import nfc
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from qacache.events import Event, ScanState
@@ -60,7 +60,7 @@ INSERT OR REPLACE INTO failure
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
-# How often a batch is offered while other processes write: hours of a scan are worth more than one time-out.
+# For so many busy time-outs a write waits for other processes: hours of a scan are worth more than one.
 _PATIENCE = 4
 
 # The last complete scan of any root above a path: when a row that is listed there was last seen for sure.
@@ -115,13 +115,6 @@ class Writer:
         """Store the outcome of each event, all or none; raises `StoreError`."""
         if not events:
             return
-        for _ in range(_PATIENCE - 1):
-            with suppress(StoreLocked):
-                self._write(events)
-                return
-        self._write(events)
-
-    def _write(self, events: Sequence[Event]) -> None:
         now_ms = self._now_ms()
         with self._transaction("storing results") as connection:
             # before any row changes: of two files that swapped their names, each is the other's source
@@ -275,14 +268,21 @@ class Writer:
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
 
+    def _begin(self) -> None:
+        # not deferred: a reader that turns writer is refused at once, whatever the busy timeout
+        for _ in range(_PATIENCE - 1):
+            with suppress(sqlite3.OperationalError):
+                self._connection.execute("BEGIN IMMEDIATE")
+                return
+        self._connection.execute("BEGIN IMMEDIATE")
+
     @contextmanager
     def _transaction(self, purpose: str) -> Iterator[sqlite3.Connection]:
         with (
-            held(lock_path(self.path), purpose=purpose, timeout_s=self._busy_timeout_s),
+            held(lock_path(self.path), purpose=purpose, timeout_s=_PATIENCE * self._busy_timeout_s),
             explained(self.path),
         ):
-            # not deferred: a reader that turns writer is refused at once, whatever the busy timeout
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._begin()
             try:
                 yield self._connection
                 self._connection.execute("COMMIT")
