@@ -96,6 +96,7 @@ class Workers(Generic[Work, Result]):
         self._room = room
         # no Event: a signal handler that stops may interrupt a thread that holds the lock of one
         self._is_stopped = False
+        self._give_up_at = 0.0
         self._running: set[Future[Result]] = set()
         self.abandoned = 0
 
@@ -105,11 +106,12 @@ class Workers(Generic[Work, Result]):
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
         # who interrupts a second time has waited long enough
-        wait(self._running, timeout=0.0 if kind is KeyboardInterrupt else _GRACE_S)
+        wait(self._running, timeout=0.0 if kind is KeyboardInterrupt else self._patience_s())
         self.abandoned = sum(not future.done() for future in self._running)
 
     def stop(self) -> None:
         """Begin no more work: what waits for a thread is dropped, what runs may finish."""
+        self._give_up_at = self._give_up_at or time.monotonic() + _GRACE_S
         self._is_stopped = True
 
     def work_off(self, items: Iterable[Work | Other], kind: type[Work]) -> Iterator[Result | Other | Waiting]:
@@ -138,14 +140,17 @@ class Workers(Generic[Work, Result]):
 
     def _rest(self, finished: SimpleQueue[Future[Result]], running: set[Future[Result]]) -> Iterator[Result | Waiting]:
         """Yield what still runs; after a stop, only what ends soon."""
-        give_up_at = 0.0
         while running:
             if self._is_stopped:
                 _drop(running)
-                give_up_at = give_up_at or time.monotonic() + _GRACE_S
-                if time.monotonic() > give_up_at:
+                if not self._patience_s():
+                    self.abandoned = len(running)
                     return
             yield from _next(finished, running, _TICK_S)
+
+    def _patience_s(self) -> float:
+        """Return for how long to wait for what still runs: counted from the stop, if there was one."""
+        return max(0.0, self._give_up_at - time.monotonic()) if self._is_stopped else _GRACE_S
 
 
 def _next(
