@@ -6,11 +6,10 @@ folder stands for all that is stored below it. No file is touched.
 
 from __future__ import annotations
 
-import os
 from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from qacache.errors import UsageError
+from qacache.paths import absolute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,19 +38,6 @@ def look_up(reader: Reader, paths: Iterable[bytes], columns: tuple[str, ...]) ->
             else:
                 # where a file was, a folder may be now
                 yield from _by_other_names(reader, path, columns, found)
-
-
-def absolute(path: bytes) -> bytes:
-    """Return `path` as the store has it: absolute, without `.`, `..` or doubled slashes; links are kept.
-
-    Raises `UsageError` for an empty one: a script's variable that is not set must not mean the whole working directory.
-    """
-    if path[:1] == b"/" and path[-1:] != b"/" and b"//" not in path and b"/." not in path:
-        return path  # as nearly all are that scripts ask for
-    if not path:
-        raise UsageError("a path is empty", hint="name a file or folder; . is the working directory")
-    # POSIX lets two slashes at the beginning mean something else than one, and abspath keeps them
-    return b"/" + os.path.abspath(path).lstrip(b"/")
 
 
 def _by_other_names(reader: Reader, path: bytes, columns: tuple[str, ...], vanished: Found | None) -> Iterator[Answer]:

@@ -1,11 +1,14 @@
-"""Paths as bytes: what lies below a folder, and in which order.
+"""Paths as bytes: how the store spells them, what lies below a folder, and in which order.
 
 The order of everything (walks, rows, merge) is that of whole paths as bytes, in which a folder stands as `folder/`.
 """
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
+
+from qacache.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,3 +28,28 @@ def range_below(path: bytes) -> tuple[bytes, bytes]:
 def root_of(path: bytes, roots: Sequence[bytes]) -> bytes:
     """Return which of `roots`, of which none holds another, `path` is or lies below; one of them must."""
     return next(root for root in roots if path == root or path.startswith(as_folder(root)))
+
+
+def absolute(path: bytes) -> bytes:
+    """Return `path` as the store has it: absolute, without `.`, `..` or doubled slashes; links are kept.
+
+    Raises `UsageError` for an empty one: a script's variable that is not set must not mean the whole working directory.
+    """
+    if path[:1] == b"/" and path[-1:] != b"/" and b"//" not in path and b"/." not in path:
+        return path  # as nearly all are that scripts ask for
+    if not path:
+        raise UsageError("a path is empty", hint="name a file or folder; . is the working directory")
+    # POSIX lets two slashes at the beginning mean something else than one, and abspath keeps them
+    return b"/" + os.path.abspath(path).lstrip(b"/")
+
+
+def nfc(path: bytes) -> bytes | None:
+    """Return `path` in Unicode form NFC, None where it is no UTF-8."""
+    if path.isascii():
+        return path
+    import unicodedata
+
+    try:
+        return unicodedata.normalize("NFC", path.decode()).encode()
+    except UnicodeDecodeError:
+        return None

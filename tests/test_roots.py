@@ -13,6 +13,7 @@ from qacache.scan.pipeline import Scan, ScanOptions
 from qacache.scan.roots import admit
 from qacache.store.session import Store
 from tests.fakes import FakeProber
+from tests.libraries import scan
 from tests.media import make_file
 
 
@@ -86,3 +87,21 @@ def test_a_folder_that_still_holds_something_is_admitted(library: Path, store: S
     make_file(library / "notes.txt")
 
     assert admit([os.fsencode(library)], store.reader).roots == [os.fsencode(library)]
+
+
+def test_an_earlier_root_inside_that_may_not_be_listed_is_left_to_the_walk(
+    library: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = library / "nas"
+    make_file(inner / "x.mp4", b"content")
+    scan(store, inner)
+    list_folder = os.scandir
+
+    def refuse_inner(folder: bytes) -> object:
+        if folder == os.fsencode(inner):
+            raise PermissionError
+        return list_folder(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse_inner)
+
+    assert admit([os.fsencode(library)], store.reader).refusals == []

@@ -16,7 +16,8 @@ from qacache.config import load
 from qacache.config.keys import Key
 from qacache.config.kinds import DURATION
 from qacache.errors import UsageError
-from qacache.lookup import absolute, look_up
+from qacache.lookup import look_up
+from qacache.paths import absolute
 from qacache.store.reader import COLUMNS, Reader
 from qacache.times import iso_time
 

@@ -20,7 +20,7 @@ from qacache.cli.options import (
 from qacache.cli.run import show_run
 from qacache.config import load
 from qacache.errors import UsageError
-from qacache.lookup import absolute
+from qacache.paths import absolute
 from qacache.scan.crew import Crew
 from qacache.scan.refresh import Refresh
 

@@ -47,7 +47,7 @@ def default_jobs() -> int:
 
 
 class Crew:
-    """The pools and what they work with. Owns its threads; ends them, and the prober's processes, on exit.
+    """The pools and what they work with. Owns its threads; who leaves it early ends the prober's processes, too.
 
     `jobs` is how many files are probed at a time (0: CPUs + 2), `rate` how many files a second are begun
     (0: any number).

@@ -83,27 +83,35 @@ def identity_of(folder: bytes) -> tuple[int, int] | None:
 
 
 def _refusal(root: bytes, reader: Reader, accept_shrink: bool) -> str | None:
-    name = _name(root)
     try:
-        with os.scandir(root) as entries:
-            is_empty = next(entries, None) is None
+        is_empty = _is_empty(root)
     except FileNotFoundError:
-        return f"root is missing: {name}"
+        return f"root is missing: {_name(root)}"
     except NotADirectoryError:
-        return f"root is no folder: {name}"
+        return f"root is no folder: {_name(root)}"
     except OSError as error:
-        return f"root cannot be listed: {name}: {(error.strerror or str(error)).lower()}"
-    return f"{_EMPTY}: {name}" if is_empty and not accept_shrink and _has_files(root, reader) else None
+        return f"root cannot be listed: {_name(root)}: {(error.strerror or str(error)).lower()}"
+    return _refusal_if_empty(root, is_empty and not accept_shrink, reader)
 
 
 def _refusal_inside(folder: bytes, reader: Reader, accept_shrink: bool) -> str | None:
     """Return why a root of an earlier scan, inside one of this scan, is not to be believed to be empty, or gone."""
     try:
-        with os.scandir(folder) as entries:
-            is_empty = next(entries, None) is None
-    except OSError:
+        is_empty = _is_empty(folder)
+    except (FileNotFoundError, NotADirectoryError):
         is_empty = True
-    return f"{_EMPTY}: {_name(folder)}" if is_empty and not accept_shrink and _has_files(folder, reader) else None
+    except OSError:
+        return None  # discovery tells, and leaves its rows alone
+    return _refusal_if_empty(folder, is_empty and not accept_shrink, reader)
+
+
+def _is_empty(folder: bytes) -> bool:
+    with os.scandir(folder) as entries:
+        return next(entries, None) is None
+
+
+def _refusal_if_empty(folder: bytes, is_suspicious: bool, reader: Reader) -> str | None:
+    return f"{_EMPTY}: {_name(folder)}" if is_suspicious and _has_files(folder, reader) else None
 
 
 def _has_files(folder: bytes, reader: Reader) -> bool:

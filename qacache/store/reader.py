@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from qacache.paths import range_below
+from qacache.paths import nfc, range_below
 from qacache.store.database import explanation, open_reader
 
 if TYPE_CHECKING:
@@ -241,15 +241,3 @@ class Reader:
 def _select(columns: tuple[str, ...], rest: str) -> str:
     head = "file.path, file.status, file.last_seen_ms, file.unlisted, file.size, file.mtime_ns"
     return f"SELECT {', '.join((head, *columns))} {_FROM} {rest}"
-
-
-def nfc(path: bytes) -> bytes | None:
-    """Return `path` in Unicode form NFC, None where it is no UTF-8."""
-    if path.isascii():
-        return path
-    import unicodedata
-
-    try:
-        return unicodedata.normalize("NFC", path.decode()).encode()
-    except UnicodeDecodeError:
-        return None

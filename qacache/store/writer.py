@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from qacache.errors import StoreLocked
 from qacache.events import Failed, Planned, Probed, Reused, Unchanged, Unstable, Vanished, Waiting
-from qacache.paths import range_below
+from qacache.paths import nfc, range_below
 from qacache.record import MEDIA_FIELDS, media_to_dict
 from qacache.store.database import explained, open_writer
 from qacache.store.lock import held, lock_path
-from qacache.store.reader import nfc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
