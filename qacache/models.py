@@ -74,7 +74,6 @@ class Stream:
     channel_layout: str | None = None
     sample_rate: int | None = None
     sample_fmt: str | None = None
-    bits_per_raw_sample: int | None = None
     duration_s: float | None = None
     bit_rate: int | None = None
     language: str | None = None

@@ -143,6 +143,11 @@ class Command:
         return Terminal(_argv(arguments), self._environment | variables, self.home, columns)
 
 
+def probed_by(ffprobe: Path | str) -> dict[str, str]:
+    """Return the variables with which `ffprobe` probes, and nothing else."""
+    return {"QACACHE_FFPROBE_ENGINE": "ffprobe", "QACACHE_FFPROBE_PATH": str(ffprobe)}
+
+
 def make_ffprobe(path: Path, before: str) -> Path:
     """Return `path`, now an ffprobe that runs the shell script `before` ahead of each probe."""
     real = shutil.which("ffprobe")

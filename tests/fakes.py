@@ -55,6 +55,7 @@ class FakeProber:
         self.on_probe: Callable[[bytes], None] = lambda _: None
         self.gate: threading.Event | None = None
         self.cancelled = threading.Event()
+        self.closed = False
 
     def probe(self, path: bytes) -> Probe | Failure:
         self.paths.append(path)
@@ -68,6 +69,9 @@ class FakeProber:
 
     def resume(self) -> None:
         self.cancelled.clear()
+
+    def close(self) -> None:
+        self.closed = True
 
     def cancel(self) -> None:
         self.cancelled.set()

@@ -18,7 +18,7 @@ from urllib.parse import unquote_to_bytes
 
 import pytest
 
-from tests.command import Command, Done, hanging_ffprobe, make_ffprobe, respecting_permissions
+from tests.command import Command, Done, hanging_ffprobe, make_ffprobe, probed_by, respecting_permissions
 from tests.media import make_clip, make_copy, make_file, make_playlist, make_text, make_truncated
 
 PATH_MAX = 4096
@@ -201,7 +201,7 @@ def test_files_that_vanish_or_change_during_the_scan_are_unstable(
     longer = make_clip(tmp_path / "longer.mp4", shade=60, duration_s=1)
     meddle = f'case "$*" in */going*) rm {going} ;; */growing*) mv {longer} {growing} ;; esac'
     ffprobe = str(make_ffprobe(tmp_path / "meddling-ffprobe", meddle))
-    scan = qacache("scan", "--json", library, QACACHE_FFPROBE_PATH=ffprobe)
+    scan = qacache("scan", "--json", library, **probed_by(ffprobe))
     outcomes = {Path(event["path"]).name: event["event"] for event in scan.records[:-1]}
     assert outcomes == {"good.mp4": "probed", "going.mp4": "unstable", "growing.mp4": "unstable"}
     assert scan.status == 0
@@ -238,7 +238,7 @@ def test_a_file_that_ffprobe_chokes_on_fails_alone(qacache: Command, library: Pa
     make_clip(library / "slow.mp4", shade=60)
     choke = 'case "$*" in */crash*) kill -SEGV $$ ;; */slow*) sleep 60 ;; esac'
     ffprobe = str(make_ffprobe(tmp_path / "choking-ffprobe", choke))
-    scan = qacache("scan", "--json", library, QACACHE_FFPROBE_PATH=ffprobe, QACACHE_FFPROBE_TIMEOUT="1s")
+    scan = qacache("scan", "--json", library, **probed_by(ffprobe), QACACHE_FFPROBE_TIMEOUT="1s")
     assert reasons(scan) == {"crash.mp4": "crashed", "slow.mp4": "timeout"}
     assert is_ok(qacache, good)
 
@@ -338,7 +338,7 @@ def test_a_second_scan_is_refused_while_the_first_goes_on(
     qacache: Command, library: Path, good: Path, tmp_path: Path
 ) -> None:
     slow = make_clip(library / "slow.mp4", shade=30)
-    first = qacache.start("scan", "--json", library, QACACHE_FFPROBE_PATH=str(hanging_ffprobe(tmp_path)))
+    first = qacache.start("scan", "--json", library, **probed_by(hanging_ffprobe(tmp_path)))
     assert first.stdout is not None
     first.stdout.readline()
     second = qacache("scan", library)
@@ -356,7 +356,7 @@ def test_a_scan_that_was_killed_leaves_a_sound_store(
     qacache: Command, library: Path, good: Path, tmp_path: Path
 ) -> None:
     make_clip(library / "slow.mp4", shade=30)
-    first = qacache.start("scan", "--json", library, QACACHE_FFPROBE_PATH=str(hanging_ffprobe(tmp_path)))
+    first = qacache.start("scan", "--json", library, **probed_by(hanging_ffprobe(tmp_path)))
     assert first.stdout is not None
     first.stdout.readline()
     first.send_signal(signal.SIGKILL)

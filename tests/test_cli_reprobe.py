@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import Command, hanging_ffprobe
+from tests.command import Command, hanging_ffprobe, probed_by
 from tests.media import make_clip
 
 
@@ -51,7 +51,7 @@ def test_failed_means_those_whose_last_probe_failed(qacache: Command, scanned_vi
 
 
 def test_what_was_mended_is_failed_no_more(qacache: Command, scanned_videos: Path) -> None:
-    ffprobe = {"QACACHE_FFPROBE_PATH": str(shutil.which("ffprobe"))}
+    ffprobe = probed_by(str(shutil.which("ffprobe")))
     make_clip(scanned_videos / "broken.mp4")
     assert qacache("reprobe", "--failed", **ffprobe).status == 0
     done = qacache("reprobe", "--failed", **ffprobe)
@@ -86,7 +86,7 @@ def test_files_that_no_scan_has_seen_are_stored(qacache: Command, videos: Path) 
 def test_the_end_of_the_terminal_keeps_what_is_finished(qacache: Command, videos: Path, tmp_path: Path) -> None:
     make_clip(videos / "slow.mp4", shade=120)
     ffprobe = str(hanging_ffprobe(tmp_path))
-    running = qacache.start("reprobe", "--jobs", "2", "--json", videos, QACACHE_FFPROBE_PATH=ffprobe)
+    running = qacache.start("reprobe", "--jobs", "2", "--json", videos, **probed_by(ffprobe))
     assert running.stdout is not None
     for _ in range(3):
         running.stdout.readline()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from qacache.store.lock import held, scan_lock_path
-from tests.command import Command, hanging_ffprobe, make_ffprobe, processes_about
+from tests.command import Command, hanging_ffprobe, make_ffprobe, probed_by, processes_about
 from tests.media import age, make_clip, make_copy, make_file
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -148,7 +148,7 @@ def test_events_go_to_standard_output_as_json_and_the_summary_last(qacache: Comm
 def test_events_of_probes_hold_the_media_and_those_of_failures_the_reason(qacache: Command, videos: Path) -> None:
     events = {Path(event["path"]).name: event for event in qacache("scan", "--json", videos).records[:-1]}
     assert events["portrait.mp4"]["media"]["orientation"] == "portrait"
-    assert events["portrait.mp4"]["prober"].startswith("ffprobe ")
+    assert events["portrait.mp4"]["prober"].startswith("libav ")
     failed = events["broken.mp4"]
     assert (failed["stage"], failed["reason"]) == ("probe", "invalid-data")
     assert failed["message"]
@@ -166,13 +166,13 @@ def test_programs_get_a_summary_even_where_nothing_was_scanned(qacache: Command,
 
 
 def test_no_ffprobe_to_run_exits_with_13(qacache: Command, videos: Path) -> None:
-    done = qacache("scan", videos, QACACHE_FFPROBE_PATH="/nowhere/ffprobe")
+    done = qacache("scan", videos, **probed_by("/nowhere/ffprobe"))
     assert (done.status, done.out) == (13, "")
     assert done.err.startswith("qacache: no ffprobe to run: /nowhere/ffprobe\nhint: install FFmpeg")
 
 
 def test_what_is_no_ffprobe_exits_with_13(qacache: Command, videos: Path) -> None:
-    done = qacache("scan", videos, QACACHE_FFPROBE_PATH="/bin/echo")
+    done = qacache("scan", videos, **probed_by("/bin/echo"))
     assert done.status == 13
     assert "this is no ffprobe: /bin/echo" in done.err
 
@@ -201,7 +201,7 @@ def test_jobs_is_how_many_files_are_probed_at_a_time(qacache: Command, library: 
         make_clip(library / f"{number}.mp4", shade=40 * number)
     meet = f'cd {tmp_path}; mkdir one 2>/dev/null || mkdir two; while [ ! -e two ]; do sleep 0.02; done; cd "$OLDPWD"'
     ffprobe = make_ffprobe(tmp_path / "meeting-ffprobe", meet)
-    done = qacache("scan", "--jobs", "2", library, QACACHE_FFPROBE_PATH=str(ffprobe))
+    done = qacache("scan", "--jobs", "2", library, **probed_by(ffprobe))
     assert "2 probed" in done.out
 
 
@@ -210,7 +210,7 @@ def test_one_job_is_one_file_at_a_time(qacache: Command, library: Path, tmp_path
         make_clip(library / f"{number}.mp4", shade=40 * number)
     alone = f"mkdir {tmp_path}/busy || exit 1\nsleep 0.05\nrmdir {tmp_path}/busy"
     ffprobe = make_ffprobe(tmp_path / "lonely-ffprobe", alone)
-    done = qacache("scan", "--jobs=1", library, QACACHE_FFPROBE_PATH=str(ffprobe))
+    done = qacache("scan", "--jobs=1", library, **probed_by(ffprobe))
     assert "3 probed" in done.out
 
 
@@ -268,7 +268,7 @@ def test_a_stopped_scan_keeps_what_is_finished_and_the_next_one_probes_the_rest(
 ) -> None:
     make_clip(videos / "slow.mp4", shade=120)
     ffprobe = str(hanging_ffprobe(tmp_path))
-    running = qacache.start("scan", "--jobs", "2", "--json", videos, QACACHE_FFPROBE_PATH=ffprobe)
+    running = qacache.start("scan", "--jobs", "2", "--json", videos, **probed_by(ffprobe))
     assert running.stdout is not None
     stored = [running.stdout.readline() for _ in range(3)]
     running.send_signal(number)
@@ -280,7 +280,8 @@ def test_a_stopped_scan_keeps_what_is_finished_and_the_next_one_probes_the_rest(
     assert b'"state":"interrupted"' in out
     assert states(qacache) == ["interrupted"]
     assert processes_about(str(tmp_path)) == []
-    rest = qacache("scan", videos)
+    (tmp_path / "go").touch()
+    rest = qacache("scan", videos, **probed_by(ffprobe))
     assert "3 unchanged · 1 probed" in rest.out
     assert states(qacache) == ["interrupted", "complete"]
 

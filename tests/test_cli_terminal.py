@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import Command, hanging_ffprobe
+from tests.command import Command, hanging_ffprobe, probed_by
 from tests.media import make_clip, make_copy
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -28,7 +28,7 @@ def plain(screen: str) -> str:
 def test_progress_is_shown_while_it_lasts_and_a_summary_is_left(qacache: Command, videos: Path, tmp_path: Path) -> None:
     make_clip(videos / "slow.mp4", shade=120)
     ffprobe = str(hanging_ffprobe(tmp_path))
-    terminal = qacache.on_terminal("scan", "--jobs", "2", videos, columns=200, QACACHE_FFPROBE_PATH=ffprobe)
+    terminal = qacache.on_terminal("scan", "--jobs", "2", videos, columns=200, **probed_by(ffprobe))
     screen = plain(terminal.read_until(f"s: slow.mp4 in {videos}", "2 probed"))
     (tmp_path / "go").touch()
     done = terminal.wait()
@@ -44,10 +44,11 @@ def test_progress_is_shown_while_it_lasts_and_a_summary_is_left(qacache: Command
 
 
 def test_interrupting_a_second_scan_leaves_a_clean_screen(qacache: Command, videos: Path, tmp_path: Path) -> None:
-    qacache("scan", videos)
+    ffprobe = hanging_ffprobe(tmp_path)
+    qacache("scan", videos, QACACHE_FFPROBE_ENGINE="ffprobe")
     make_clip(videos / "slow.mp4", shade=120)
     make_copy(videos / "copy.mkv", videos / "wide.mkv")
-    terminal = qacache.on_terminal("scan", videos, QACACHE_FFPROBE_PATH=str(hanging_ffprobe(tmp_path)))
+    terminal = qacache.on_terminal("scan", videos, **probed_by(ffprobe))
     terminal.read_until("5 found  3 unchanged  1 reused  0 probed  0 failed")
     terminal.process.send_signal(signal.SIGINT)
     done = terminal.wait()
@@ -133,7 +134,7 @@ def harmless(text: str) -> bool:
 
 def test_no_form_of_output_passes_escape_sequences_on(qacache: Command, hostile: Path, tmp_path: Path) -> None:
     ffprobe = str(hanging_ffprobe(tmp_path))
-    terminal = qacache.on_terminal("scan", "--settle=0", "--jobs=2", hostile.parent, QACACHE_FFPROBE_PATH=ffprobe)
+    terminal = qacache.on_terminal("scan", "--settle=0", "--jobs=2", hostile.parent, **probed_by(ffprobe))
     screen = terminal.read_until("s: slow")
     (tmp_path / "go").touch()
     scan = terminal.wait()

@@ -15,7 +15,7 @@ from pytest_subprocess import FakeProcess
 
 from qacache.errors import ProberMissing
 from qacache.models import Failure, Probe
-from qacache.probe import process
+from qacache.probe import children
 from qacache.probe.ffprobe import FfprobeProber
 from qacache.probe.formats import ALLOWED_FORMATS
 from qacache.probe.media import PARSER_VERSION
@@ -43,8 +43,8 @@ def ffprobe(tmp_path: Path) -> str:
 @pytest.fixture
 def fp(fp: FakeProcess, monkeypatch: pytest.MonkeyPatch) -> FakeProcess:
     """Invented processes; their numbers are those of other, real ones, which are kept from harm."""
-    monkeypatch.setattr(process, "_kill", lambda child: None)
-    monkeypatch.setattr(process, "_limit", lambda pid, bounds: None)
+    monkeypatch.setattr(children, "_kill", lambda child: None)
+    monkeypatch.setattr(children, "_limit", lambda pid, bounds: None)
     return fp
 
 
@@ -229,7 +229,7 @@ def test_process_that_cannot_be_started_for_now_fails_the_file_alone(monkeypatch
     def refuse(*_: object, **__: object) -> None:
         raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(process.subprocess, "Popen", refuse)
+    monkeypatch.setattr(children.subprocess, "Popen", refuse)
 
     failure = failure_of(FfprobeProber())
 

@@ -7,37 +7,62 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from qacache.models import Failure, MediaInfo, Probe
 from qacache.probe import CANCELLED, Prober
+from qacache.probe.auto import AutoProber
 from qacache.probe.ffprobe import FfprobeProber
+from qacache.probe.libav.prober import LibavProber
 from tests.dead_mount import DeadMount
 from tests.media import make_clip, make_copy, make_file, make_playlist, make_song, make_text, make_truncated
 
 MakeProber = Callable[..., Prober]
-NOBODY = 65534
 
 
-def ffprobe_prober(timeout_s: float = 60.0, *, run_by: str = "ffprobe") -> Prober:
+def ffprobe_prober(timeout_s: float = 60.0, *, program: str = "ffprobe") -> Prober:
     if shutil.which("ffprobe") is None:
         pytest.skip("no ffprobe is installed")
-    return FfprobeProber(run_by, timeout_s=timeout_s)
+    return FfprobeProber(program, timeout_s=timeout_s)
 
 
-PROBERS = [pytest.param(ffprobe_prober, id="ffprobe")]
+def libav_prober(timeout_s: float = 60.0, *, program: str = sys.executable) -> Prober:
+    return LibavProber(timeout_s=timeout_s, python=program)
+
+
+def auto_prober(timeout_s: float = 60.0, **options: str) -> Prober:
+    return AutoProber(libav_prober(timeout_s, **options), ffprobe_prober(timeout_s))
+
+
+PROBERS = {"ffprobe": ffprobe_prober, "libav": libav_prober, "auto": auto_prober}
+PROGRAMS = {"ffprobe": "ffprobe", "libav": sys.executable, "auto": sys.executable}
 
 
 @pytest.fixture(params=PROBERS)
-def make_prober(request: pytest.FixtureRequest) -> MakeProber:
+def engine(request: pytest.FixtureRequest) -> str:
     return request.param
+
+
+@pytest.fixture
+def make_prober(engine: str) -> Iterator[MakeProber]:
+    with ExitStack() as probers:
+
+        def make(*arguments: Any, **options: Any) -> Prober:
+            prober = PROBERS[engine](*arguments, **options)
+            probers.callback(prober.close)
+            return prober
+
+        yield make
 
 
 @pytest.fixture
@@ -74,7 +99,7 @@ def dead_mount(tmp_path: Path) -> Iterator[DeadMount]:
 def media_of(prober: Prober, path: Path | bytes) -> MediaInfo:
     answer = prober.probe(os.fsencode(path))
     assert isinstance(answer, Probe), answer
-    assert answer.prober == prober.version
+    assert answer.prober in prober.version.split(", ")
     return answer.media
 
 
@@ -273,7 +298,8 @@ def test_manifest_that_is_called_a_video_is_refused_unopened(prober: Prober, pip
         <Representation id="1" bandwidth="1"><BaseURL>{pipe}</BaseURL></Representation></AdaptationSet></Period></MPD>
     """.strip()
 
-    assert reason_of(prober, make_file(tmp_path / "list.mp4", content.encode())) == "refused-format"
+    # a build of FFmpeg without an XML parser does not know what it is
+    assert reason_of(prober, make_file(tmp_path / "list.mp4", content.encode())) in {"refused-format", "invalid-data"}
 
 
 def test_description_of_a_network_stream_is_refused(prober: Prober, tmp_path: Path) -> None:
@@ -309,18 +335,23 @@ def test_link_in_a_circle_is_a_symlink_loop(prober: Prober, tmp_path: Path) -> N
     assert reason_of(prober, tmp_path / "loop.mp4") == "symlink-loop"
 
 
-def test_file_that_may_not_be_read_is_permission_denied(make_prober: MakeProber, clip: Path, tmp_path: Path) -> None:
+def test_file_that_may_not_be_read_is_permission_denied(
+    engine: str, make_prober: MakeProber, clip: Path, tmp_path: Path
+) -> None:
     unreadable = make_copy(tmp_path / "secret.mp4", clip)
     unreadable.chmod(0o000)
 
     if os.getuid() != 0:
         prober = make_prober()
     elif shutil.which("setpriv"):
-        # root may read all; nobody may not
-        wrapper = tmp_path / "as-nobody"
-        wrapper.write_text(f'#!/bin/sh\nexec setpriv --reuid={NOBODY} --clear-groups ffprobe "$@"\n')
+        # root may read all, but not without these two capabilities
+        wrapper = tmp_path / "without-capabilities"
+        dropped = "-dac_override,-dac_read_search"
+        wrapper.write_text(
+            f'#!/bin/sh\nexec setpriv --inh-caps={dropped} --bounding-set={dropped} {PROGRAMS[engine]} "$@"\n'
+        )
         wrapper.chmod(0o755)
-        prober = make_prober(run_by=str(wrapper))
+        prober = make_prober(program=str(wrapper))
     else:
         pytest.skip("root may read all, and there is no setpriv to be somebody else")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from qacache.probe import process
+from qacache.probe import children
 from qacache.probe.process import Bounds, Completed, Processes
 
 # Far beyond the time that any test takes: what waits for it hangs.
@@ -307,7 +307,7 @@ def test_cancel_refuses_what_comes_later(tmp_path: Path) -> None:
 
 def test_cancel_during_the_start_ends_what_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
     processes = Processes(Bounds(timeout_s=NEVER_S))
-    monkeypatch.setattr(process, "_limit", lambda pid, bounds: processes.cancel())
+    monkeypatch.setattr(children, "_limit", lambda pid, bounds: processes.cancel())
 
     done = processes.run(["sleep", "1000"])
 
@@ -339,11 +339,11 @@ def test_cancel_does_not_wait_for_one_that_left_the_group_with_the_output(
 @pytest.fixture
 def killed_in_vain(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Children that SIGKILL does not end, as if they waited for a dead mount; they end with the test."""
-    children: list[subprocess.Popen[bytes]] = []
-    monkeypatch.setattr(process, "_kill", children.append)
-    monkeypatch.setattr(process, "_REAP_S", 0.01)
-    yield children
-    for child in children:
+    spared: list[subprocess.Popen[bytes]] = []
+    monkeypatch.setattr(children, "_kill", spared.append)
+    monkeypatch.setattr(children, "_REAP_S", 0.01)
+    yield spared
+    for child in spared:
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # The base of all that typer finds wrong with arguments, by whatever name a release of typer has it.
 _WrongArguments: Any = typer.BadParameter.__bases__[0]
 
-_COMMANDS = ("scan", "lookup", "reprobe", "export", "config", "migrate")
+_COMMANDS = ("scan", "lookup", "probe", "reprobe", "export", "config", "migrate")
 
 
 class _Commands(TyperGroup):

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qacache.probe.ffprobe import FfprobeProber
 from qacache.scan.discovery import Filters
 from qacache.store.session import Store
 from qacache.store.writer import RetrySchedule
@@ -21,6 +20,10 @@ DbOption = Annotated[
     str | None,
     typer.Option("--db", metavar="FILE", help="Use the store in this SQLite database.", show_default=False),
 ]
+EngineOption = Annotated[
+    str | None,
+    typer.Option("--engine", metavar="NAME", help="Probe with libav, ffprobe or auto.", show_default=False),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, an object a line.")]
 
 _STATUSES = {
@@ -31,7 +34,7 @@ _STATUSES = {
     10: "no store",
     11: "locked by another process",
     12: "the store's schema does not fit",
-    13: "no ffprobe to run",
+    13: "nothing to probe with",
     14: "a root was refused",
     130: "interrupted",
 }
@@ -57,12 +60,6 @@ def open_store(config: Config, *, create: bool = True) -> Store:
     """Return the configured store, open for writing; with `create` it is made where there is none."""
     retries = RetrySchedule(config.scan.retry_min_s, config.scan.retry_max_s)
     return Store(config.db.path, busy_timeout_s=config.db.busy_timeout_s, retries=retries, create=create)
-
-
-def make_prober(config: Config) -> FfprobeProber:
-    """Return the configured prober; raises `ProberMissing`."""
-    ffprobe = config.ffprobe
-    return FfprobeProber(ffprobe.path, timeout_s=ffprobe.timeout_s, memory_bytes=ffprobe.memory_limit_bytes)
 
 
 def make_filters(config: Config) -> Filters:

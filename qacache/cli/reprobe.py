@@ -10,17 +10,18 @@ import typer
 from qacache.cli.options import (
     ConfigOption,
     DbOption,
+    EngineOption,
     JsonOption,
     command_app,
     exit_statuses,
     make_filters,
-    make_prober,
     open_store,
 )
 from qacache.cli.run import show_run
 from qacache.config import load
 from qacache.errors import UsageError
 from qacache.paths import absolute
+from qacache.probe.engines import make_prober
 from qacache.scan.crew import Crew
 from qacache.scan.refresh import Refresh
 
@@ -37,6 +38,7 @@ def reprobe(
     paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Files and folders.")] = None,
     config: ConfigOption = None,
     db: DbOption = None,
+    engine: EngineOption = None,
     failed: Annotated[
         bool, typer.Option("--failed", help="Only files whose last probe failed: all, or those at or below PATH.")
     ] = False,
@@ -45,12 +47,12 @@ def reprobe(
     json: JsonOption = False,
 ) -> None:
     """Probe files again, whatever is stored of them."""
-    flags = {"db.path": db, "ffprobe.concurrency": jobs, "scan.rate": rate}
+    flags = {"db.path": db, "ffprobe.engine": engine, "ffprobe.concurrency": jobs, "scan.rate": rate}
     settings = load(config_path=config, flags=flags).config
     names = [absolute(os.fsencode(path)) for path in paths or ()]
     if not names and not failed:
         raise UsageError("no paths to probe", hint="name files or folders, or pass --failed")
-    crew = Crew(make_prober(settings), jobs=settings.ffprobe.concurrency, rate=settings.scan.rate_per_s)
+    crew = Crew(make_prober(settings.ffprobe), jobs=settings.ffprobe.concurrency, rate=settings.scan.rate_per_s)
     with open_store(settings, create=not failed) as store:
         run = Refresh(store, crew, make_filters(settings))
         wanted = _failed(names or [b"/"], store.reader) if failed else iter(names)

@@ -12,17 +12,18 @@ import typer
 from qacache.cli.options import (
     ConfigOption,
     DbOption,
+    EngineOption,
     JsonOption,
     command_app,
     exit_statuses,
     make_filters,
-    make_prober,
     open_store,
 )
 from qacache.cli.run import show_run
 from qacache.config import load
 from qacache.errors import UsageError
 from qacache.paths import absolute
+from qacache.probe.engines import make_prober
 from qacache.scan.discovery import Filters, count_files
 from qacache.scan.pipeline import Scan, ScanOptions
 
@@ -45,6 +46,7 @@ def scan(
     ] = None,
     config: ConfigOption = None,
     db: DbOption = None,
+    engine: EngineOption = None,
     jobs: Annotated[str | None, typer.Option(metavar="N", help="Probe up to N files at a time.")] = None,
     rate: Annotated[str | None, typer.Option(metavar="N", help="Look into at most N files a second.")] = None,
     settle: Annotated[
@@ -61,7 +63,13 @@ def scan(
 
     Only what is new or changed since the last scan is probed.
     """
-    flags = {"db.path": db, "ffprobe.concurrency": jobs, "scan.rate": rate, "scan.settle": settle}
+    flags = {
+        "db.path": db,
+        "ffprobe.engine": engine,
+        "ffprobe.concurrency": jobs,
+        "scan.rate": rate,
+        "scan.settle": settle,
+    }
     settings = load(config_path=config, flags=flags).config
     folders = [absolute(os.fsencode(root)) for root in roots or settings.scan.roots]
     if not folders:
@@ -77,7 +85,7 @@ def scan(
         dry_run=dry_run,
         accept_shrink=accept_shrink,
     )
-    prober = make_prober(settings)
+    prober = make_prober(settings.ffprobe)
     with open_store(settings) as store:
         run = Scan(store, prober, options)
         expected = _expected(folders, options.filters, store.reader) if sys.stderr.isatty() else None

@@ -12,11 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from qacache.cli.text import printable
+from qacache.models import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from qacache.cli.answers import Line
+    from qacache.models import Probe, Stream
 
 TABLE_COLUMNS = (
     *("size", "duration_s", "display_width", "display_height", "orientation", "hdr"),
@@ -46,6 +48,30 @@ def write_table(lines: Iterable[Line]) -> None:
         table.add_row(*_cells(line, folder)[: len(headers)])
     if folder != b"/":
         console.print(Text(printable(folder), "dim"), soft_wrap=True)
+    console.print(table)
+
+
+def write_probe(path: bytes, answer: Probe | Failure) -> None:
+    """Print what a prober says of one file: a line on the container, and a table of its streams."""
+    console = Console()
+    console.print(Text(printable(path), "bold"), soft_wrap=True)
+    if isinstance(answer, Failure):
+        console.print(Text(f"  {answer.reason}: {printable(answer.message)}", "red"), soft_wrap=True)
+        return
+    media = answer.media
+    facts = (
+        media.format_name,
+        length_text(media.duration_s) if media.duration_s is not None else None,
+        f"{media.bit_rate / 1000:,.0f} kbit/s" if media.bit_rate else None,
+        _picture(media.display_width, media.display_height, media.orientation, media.hdr) or None,
+        f"by {answer.prober}",
+    )
+    console.print(Text("  " + " · ".join(printable(fact) for fact in facts if fact), "dim"), soft_wrap=True)
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for stream in media.streams:
+        named = " ".join(filter(None, (stream.language, stream.title, *stream.disposition)))
+        cells = (f"  {stream.index}", stream.codec_type or "", _codec(stream), _form(stream), named)
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     console.print(table)
 
 
@@ -87,6 +113,26 @@ def _cells(line: Line, folder: bytes) -> Sequence[Text]:
         Text(printable(audio or "")),
         Text(f"{float(Fraction(frame_rate)):.4g}" if frame_rate else ""),
     )
+
+
+def _codec(stream: Stream) -> str:
+    return f"{stream.codec_name or '?'} ({stream.profile})" if stream.profile else stream.codec_name or "?"
+
+
+def _form(stream: Stream) -> str:
+    """Return the shape of a picture, or of a sound."""
+    colors = dict.fromkeys(filter(None, (stream.color_primaries, stream.color_transfer)))
+    parts = (
+        f"{stream.width}x{stream.height}" if stream.width and stream.height else None,
+        f"SAR {stream.sample_aspect_ratio}" if stream.sample_aspect_ratio not in (None, "1:1") else None,
+        f"rotation {stream.rotation}" if stream.rotation else None,
+        f"{float(Fraction(stream.avg_frame_rate)):.4g} fps" if stream.avg_frame_rate else None,
+        stream.pix_fmt,
+        "/".join(colors) or None,
+        f"{stream.sample_rate} Hz" if stream.sample_rate else None,
+        stream.channel_layout or (f"{stream.channels} channels" if stream.channels else None),
+    )
+    return " ".join(filter(None, parts))
 
 
 def _picture(width: int | None, height: int | None, orientation: str | None, hdr: str | None) -> str:

@@ -177,3 +177,12 @@ WHOLE = Kind("whole number", "digits without quotes, like 4", _whole, int, _numb
 NUMBER = Kind("number", "digits without quotes, like 2.5", _number, float, _number_of)
 DURATION = Kind("duration", "30s, 12h or 1h30m", _duration, format_duration)
 SIZE = Kind("size", "512MiB, 1GiB or a number of bytes", _size, format_size)
+
+
+def choice(noun: str, *names: str) -> Kind[str]:
+    """Return the kind of a text that is one of `names`, in any case."""
+
+    def take(value: object, _folder: str) -> str | None:
+        return value.lower() if isinstance(value, str) and value.lower() in names else None
+
+    return Kind(noun, f"{', '.join(names[:-1])} or {names[-1]}", take, str)

@@ -36,6 +36,9 @@ _EXTENSIONS = """
 """
 EXTENSIONS = tuple(_EXTENSIONS.split())
 
+ENGINES = ("auto", "libav", "ffprobe")
+FFPROBE = "ffprobe"
+
 SKIP_NAMES = (
     # macOS
     *("._*", ".DS_Store", ".localized", "Icon\r", ".Spotlight-V100", ".Trashes", ".fseventsd"),
@@ -131,12 +134,20 @@ class Scan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ffprobe:
-    """How ffprobe is run."""
+    """How files are probed: what ffprobe would say is asked of FFmpeg's libraries, of ffprobe itself, or of both."""
 
+    engine: str = key(
+        "ffprobe.engine",
+        kinds.choice("engine", *ENGINES),
+        "auto",
+        "What probes: libav, FFmpeg's libraries as they come with qacache, in processes that last; ffprobe, a process "
+        "a file; or auto: libav, and ffprobe, where it is installed, for what libav cannot fully describe.",
+        flag="--engine",
+    )
     path: str = key(
         "ffprobe.path",
         kinds.PROGRAM,
-        "ffprobe",
+        FFPROBE,
         "The ffprobe to run: a name that is looked up on PATH, or a path.",
     )
     concurrency: int = key(
@@ -154,7 +165,7 @@ class Ffprobe:
         "ffprobe.timeout",
         kinds.DURATION,
         30.0,
-        "How long one file may take. After that its ffprobe is killed and the file counts as failed.",
+        "How long one file may take. After that the process that probes it is killed and the file counts as failed.",
         minimum=0.001,
         maximum=DAY_S,
     )
@@ -162,8 +173,8 @@ class Ffprobe:
         "ffprobe.memory_limit",
         kinds.SIZE,
         1024 * MIB,
-        "How much address space one ffprobe may take, so that no broken file takes all memory. The libraries "
-        "of ffprobe alone need 256MiB.",
+        "How much address space one process that probes may take, so that no broken file takes all memory. The "
+        "libraries of FFmpeg alone need 256MiB.",
         minimum=384 * MIB,
         zero="no limit",
     )

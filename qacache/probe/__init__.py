@@ -1,7 +1,8 @@
 """Probing: from a path to what is in the file.
 
-`Prober` is the interface; `qacache.probe.ffprobe` runs one hardened ffprobe process a file. Processes are started
-in this package and nowhere else.
+`Prober` is the interface. `qacache.probe.ffprobe` runs one hardened ffprobe process a file, `qacache.probe.libav` asks
+FFmpeg's libraries in child processes that last, and `qacache.probe.auto` asks these first, and ffprobe for the rest.
+Processes are started in this package and nowhere else.
 """
 
 from __future__ import annotations
@@ -37,3 +38,6 @@ class Prober(Protocol):
 
     def resume(self) -> None:
         """Take new probes again after `cancel`."""
+
+    def close(self) -> None:
+        """End what is kept running between probes; it is started again when it is needed."""

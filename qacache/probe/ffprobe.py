@@ -6,45 +6,30 @@ there is none.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
 import shutil
-import signal
 from functools import cached_property
-from itertools import groupby
-from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qacache.errors import ProberMissing
 from qacache.models import Failure, Probe
-from qacache.os_failures import REASONS
-from qacache.probe import CANCELLED
+from qacache.probe import verdicts
+from qacache.probe.children import DEFAULT_MEMORY_BYTES
 from qacache.probe.formats import ALLOWED_FORMATS, ALLOWED_PROTOCOLS
 from qacache.probe.media import PARSER_VERSION, NotMedia, parse_media, without_filename
 from qacache.probe.process import Bounds, Completed, Processes
 from qacache.probe.values import LARGEST, mapping, text, whole
 
-DEFAULT_MEMORY_BYTES = 1024**3
+if TYPE_CHECKING:
+    from qacache.probe.verdicts import Said
 
-_MESSAGE_CHARACTERS = 300
+_NAME = "ffprobe"
 _VERSION_TIMEOUT_S = 30.0
-
-# The error codes of ffprobe are the system's, negated, or FFmpeg's own: these two, AVERROR_INVALIDDATA and AVERROR_EOF.
-_INVALID_DATA = -1094995529
-_END_OF_FILE = -541478725
-# What is said better than by FFmpeg, to which a file is an argument.
-_VERDICTS = {
-    -errno.EINVAL: "not readable as media",
-    _INVALID_DATA: "not readable as media",
-    _END_OF_FILE: "the file ends too soon",
-}
 
 # A line of FFmpeg's log: which part of it speaks, with other names and its address in memory, and what it says.
 _LOG_LINE = re.compile(r"(?:\[([^\s@,\]]+)[^\]]*\] )*(.*)")
-_REPEATED = re.compile(r"Last message repeated \d+ times")
-_REFUSED = re.compile(rb"^\[([^\s@,\]]+)[^\]]*\] Format not on whitelist", re.MULTILINE)
 # What FFmpeg's log prints as "?" (sanitize in libavutil/log.c), and how much of a line it prints at least.
 _UNPRINTED = re.compile(rb"[\x01-\x07\x0e-\x1f]")
 _LINE_BYTES = 512
@@ -102,6 +87,9 @@ class FfprobeProber:
         """Take new probes again after `cancel`."""
         self._processes.resume()
 
+    def close(self) -> None:
+        """Do nothing: between probes nothing runs."""
+
     def probe(self, path: bytes) -> Probe | Failure:
         """Return what is in the file at the absolute `path`, or why that cannot be told."""
         # file: because a name may look like an option (-x.mp4) or a protocol (id:000)
@@ -112,24 +100,25 @@ class FfprobeProber:
             # no file's fault, and the same for all that come after it
             raise self._not_runnable(error) from error
         except OSError as error:
-            return Failure("probe", "no-process", f"ffprobe could not be started: {error.strerror}")
+            return verdicts.no_process(_NAME, error)
+        said = _said(_before(url, done.stderr))
         match done.end:
             case "exited":
-                return self._answer(done, url)
+                return self._answer(done, said)
             case "timeout":
-                return _failure("timeout", f"ffprobe was killed after {self._bounds.timeout_s:g} s", done, url)
+                return verdicts.timed_out(_NAME, self._bounds.timeout_s, said)
             case "too-much-output":
-                return _failure("too-much-output", "ffprobe was killed: it would not stop printing", done, url)
+                return verdicts.said_too_much(_NAME, said)
             case "cancelled":
-                return Failure("probe", CANCELLED, "the scan was stopped")
+                return verdicts.cancelled()
 
     def _not_runnable(self, error: OSError) -> ProberMissing:
         return ProberMissing(f"ffprobe cannot be run: {self._binary}: {error.strerror}", hint="set ffprobe.path")
 
-    def _answer(self, done: Completed, url: bytes) -> Probe | Failure:
+    def _answer(self, done: Completed, said: list[Said]) -> Probe | Failure:
         assert done.returncode is not None
         if done.returncode < 0:
-            return _killed(-done.returncode, done, url)
+            return verdicts.killed(_NAME, -done.returncode, said)
         raw: dict[str, Any] = {}
         try:
             raw = _parse(done.stdout)
@@ -137,14 +126,14 @@ class FfprobeProber:
         except NotMedia as error:
             # exit 0 does not mean usable, and what ffprobe says on stderr does not mean unusable
             if done.returncode == 0:
-                return _failure(error.reason, str(error), done, url)
-        return _refused(done.stderr, url) or _given_up(raw, done, url)
+                return verdicts.failed(error.reason, str(error), said)
+        return verdicts.refusal(said) or _given_up(raw, said)
 
 
 def _why_no_version(done: Completed) -> str:
     """What the program did instead of telling its version; a loader that is short of memory says so."""
-    said = "it does not end" if done.end == "timeout" else _said(done.stderr)
-    return f" ({said})" if said else ""
+    words = "it does not end" if done.end == "timeout" else verdicts.in_one_line(_said(done.stderr))
+    return f" ({words})" if words else ""
 
 
 def _parse(stdout: bytes) -> dict[str, Any]:
@@ -157,41 +146,13 @@ def _parse(stdout: bytes) -> dict[str, Any]:
     return raw
 
 
-def _killed(number: int, done: Completed, url: bytes) -> Failure:
-    if number == signal.SIGXCPU:
-        return _failure("timeout", "ffprobe used too much CPU time", done, url)
-    try:
-        name = signal.Signals(number).name
-    except ValueError:
-        name = f"signal {number}"
-    return _failure("crashed", f"ffprobe crashed ({name})", done, url)
-
-
-def _refused(stderr: bytes, url: bytes) -> Failure | None:
-    """Return the failure of a file whose content ffprobe was told not to open."""
-    found = _REFUSED.search(_before(url, stderr))
-    if not found:
-        return None
-    name = found[1].decode(errors="replace")
-    return Failure("probe", "refused-format", f"the content is {name}, which may refer to other files: not opened")
-
-
-def _given_up(raw: dict[str, Any], done: Completed, url: bytes) -> Failure:
+def _given_up(raw: dict[str, Any], said: list[Said]) -> Failure:
     """Return the failure that ffprobe itself reports; it reports none where it can open no decoder for a stream."""
     error = mapping(raw.get("error"))
     code, words = whole(error.get("code"), least=-LARGEST), text(error.get("string"))
     if code is None or not words:
-        return _failure("invalid-data", "ffprobe gave up, perhaps on a stream that it cannot decode", done, url)
-    verdict = _VERDICTS.get(code) or words[0].lower() + words[1:]
-    return _failure(REASONS.get(-code, "invalid-data"), verdict, done, url)
-
-
-def _failure(reason: str, what: str, done: Completed, url: bytes) -> Failure:
-    said = _said(_before(url, done.stderr))
-    message = f"{what} ({said})" if said else what
-    if len(message) > _MESSAGE_CHARACTERS:
-        message = message[: _MESSAGE_CHARACTERS - 1] + "…"
-    return Failure("probe", reason, message)
+        return verdicts.failed("invalid-data", "ffprobe gave up, perhaps on a stream that it cannot decode", said)
+    return verdicts.given_up(code, words, said)
 
 
 def _before(url: bytes, stderr: bytes) -> bytes:
@@ -199,16 +160,12 @@ def _before(url: bytes, stderr: bytes) -> bytes:
     return stderr.partition(_UNPRINTED.sub(b"?", url)[:_LINE_BYTES])[0]
 
 
-def _said(log: bytes) -> str:
-    """Return, in one line, what the log says."""
+def _said(log: bytes) -> list[Said]:
+    """Return, line by line, which part of FFmpeg spoke, and its words."""
     lines = (line.strip() for line in log.decode(errors="replace").splitlines())
-    told = dict.fromkeys(_part_and_words(line) for line in lines if line and not _REPEATED.fullmatch(line))
-    return "; ".join(
-        (f"{part}: " if part else "") + "; ".join(words for _, words in spoken)
-        for part, spoken in groupby(told, key=itemgetter(0))
-    )
+    return [_part_and_words(line) for line in lines if line]
 
 
-def _part_and_words(line: str) -> tuple[str, str]:
+def _part_and_words(line: str) -> Said:
     found = _LOG_LINE.fullmatch(line)
-    return (found[1] or "", found[2].strip(" .")) if found else ("", line)
+    return (found[1] or "", found[2]) if found else ("", line)

@@ -114,7 +114,7 @@ def _stream(position: int, entry: Mapping[str, Any]) -> Stream:
         codec_type=codec_type,
         codec_name=values.text(get("codec_name")),
         codec_tag_string=None if codec_tag == _NO_CODEC_TAG else codec_tag,
-        profile=values.said(get("profile")),
+        profile=_profile(get("profile")),
         level=values.whole(get("level")),
         width=values.whole(get("width"), 1),
         height=values.whole(get("height"), 1),
@@ -133,7 +133,6 @@ def _stream(position: int, entry: Mapping[str, Any]) -> Stream:
         channel_layout=values.said(get("channel_layout")),
         sample_rate=values.whole(get("sample_rate"), 1),
         sample_fmt=values.said(get("sample_fmt")),
-        bits_per_raw_sample=values.whole(get("bits_per_raw_sample"), 1),
         duration_s=_stream_duration_s(get("duration"), tags),
         bit_rate=values.whole(get("bit_rate"), 1),
         language=_language(tags),
@@ -141,6 +140,12 @@ def _stream(position: int, entry: Mapping[str, Any]) -> Stream:
         disposition=_disposition(get("disposition")),
         side_data_types=_kinds(side_data),
     )
+
+
+def _profile(profile: Any) -> str | None:
+    # where FFmpeg has no name for it, ffprobe prints a number that only the codec's source explains
+    name = values.said(profile)
+    return None if name is None or name.lstrip("-").isdigit() else name
 
 
 def _kinds(side_data: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -1,9 +1,7 @@
 """Running a program that cannot be trusted to end, to be brief, or to be gentle.
 
-In: an argument list and bounds. Out: what it printed and how it ended. Each program runs in a process group of its
-own, without standard input, in a bare environment. One deadline covers reading and waiting; what breaks a bound is
-killed with its group, and every child is reaped. A child that even SIGKILL does not end (it waits for a dead mount
-inside the kernel) is left behind, counted, and reaped when it can be.
+In: an argument list and bounds. Out: what it printed and how it ended. One deadline covers reading and waiting; what
+breaks a bound is killed with its process group.
 """
 
 from __future__ import annotations
@@ -11,27 +9,21 @@ from __future__ import annotations
 import os
 import resource
 import selectors
-import signal
 import subprocess
-import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from qacache.probe.children import TICK_S, Children, Limits, memory_limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 End = Literal["exited", "timeout", "too-much-output", "cancelled"]
 
-_MOST_FILES = 64
+OUTPUT_BYTES = 16 * 1024 * 1024
 _READ_BYTES = 64 * 1024
 _STDERR_BYTES = 64 * 1024
-# How long a killed child may take to be gone before it counts as unkillable.
-_REAP_S = 2.0
-# How soon `cancel` is noticed where killing does not close the pipes: their holder is unkillable, or left the group.
-_TICK_S = 0.2
-_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "AV_LOG_FORCE_NOCOLOR": "1"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +31,7 @@ class Bounds:
     """What a program may use: seconds until it is killed, bytes of output, bytes of address space (0: any)."""
 
     timeout_s: float
-    stdout_bytes: int = 16 * 1024 * 1024
+    stdout_bytes: int = OUTPUT_BYTES
     memory_bytes: int = 0
 
 
@@ -54,69 +46,44 @@ class Completed:
 
 
 class Processes:
-    """Runs programs, from many threads at once. Owns every child until it is reaped."""
+    """Runs programs, from many threads at once."""
 
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
-        # reentrant: a signal handler that cancels may interrupt the thread that holds it
-        self._lock = threading.RLock()
-        self._running: set[subprocess.Popen[bytes]] = set()
-        self._unkillable: list[subprocess.Popen[bytes]] = []
-        self._cancelled = False
+        self._limits = _limits(bounds)
+        self._children = Children()
 
     @property
     def abandoned(self) -> int:
         """How many children could not be killed, and still are there."""
-        return self._reap_abandoned()
+        return self._children.abandoned
 
     def cancel(self) -> None:
         """Kill all that runs; what is run from now on ends at once as `cancelled`."""
-        with self._lock:
-            self._cancelled = True
-            for child in self._running:
-                _kill(child)
+        self._children.cancel()
 
     def resume(self) -> None:
         """Run programs again after `cancel`."""
-        self._cancelled = False
+        self._children.resume()
 
     def run(self, argv: Sequence[str | bytes]) -> Completed:
         """Run a program to its end, or to the first bound that it breaks; raises `OSError` where it cannot start."""
-        if self._cancelled:
+        if self._children.is_cancelled:
             return Completed("cancelled", None, b"", b"")
-        self._reap_abandoned()
         deadline = time.monotonic() + self._bounds.timeout_s
         with _Pipe() as stdout, _Pipe() as stderr:
-            child = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=stdout.writer,
-                stderr=stderr.writer,
-                env=_ENVIRONMENT,
-                process_group=0,
+            child = self._children.start(
+                argv, stdin=subprocess.DEVNULL, stdout=stdout.writer, stderr=stderr.writer, limits=self._limits
             )
             try:
-                _limit(child.pid, self._bounds)
-                self._began(child)
                 stdout.writer.close()
                 stderr.writer.close()
                 end, printed, said = self._read(stdout.reader, stderr.reader, deadline)
-                if end == "exited" and not self._reaps(child, deadline):
+                if end == "exited" and not self._children.reaps(child, deadline):
                     end = "timeout"
             finally:
-                self._ended(child)
-        return Completed("cancelled" if self._cancelled else end, child.returncode, printed, said)
-
-    def _reap_abandoned(self) -> int:
-        with self._lock:
-            self._unkillable = [child for child in self._unkillable if child.poll() is None]
-            return len(self._unkillable)
-
-    def _began(self, child: subprocess.Popen[bytes]) -> None:
-        with self._lock:
-            self._running.add(child)
-            if self._cancelled:
-                _kill(child)
+                self._children.end(child)
+        return Completed("cancelled" if self._children.is_cancelled else end, child.returncode, printed, said)
 
     def _read(self, stdout: int, stderr: int, deadline: float) -> tuple[End, bytes, bytes]:
         """Read both streams until they close; what is beyond the bound of stderr is read and dropped."""
@@ -127,7 +94,7 @@ class Processes:
             selector.register(stderr, selectors.EVENT_READ, said)
             while selector.get_map() and end == "exited":
                 left_s = deadline - time.monotonic()
-                for key, _ in selector.select(min(max(left_s, 0.0), _TICK_S)):
+                for key, _ in selector.select(min(max(left_s, 0.0), TICK_S)):
                     data = os.read(key.fd, _READ_BYTES)
                     if not data:
                         selector.unregister(key.fd)
@@ -138,38 +105,11 @@ class Processes:
 
     def _broken(self, printed_bytes: int, left_s: float) -> End:
         """Return the bound that is broken, `exited` if none is."""
-        if self._cancelled:
+        if self._children.is_cancelled:
             return "cancelled"
         if printed_bytes > self._bounds.stdout_bytes:
             return "too-much-output"
         return "timeout" if left_s <= 0 else "exited"
-
-    def _ended(self, child: subprocess.Popen[bytes]) -> None:
-        if child.returncode is not None:
-            return
-        _kill(child)
-        if not self._reaps(child, time.monotonic() + _REAP_S):
-            with self._lock:
-                self._running.discard(child)
-                self._unkillable.append(child)
-
-    def _reaps(self, child: subprocess.Popen[bytes], until: float) -> bool:
-        """Wait until then for the child to end; whether it did, and is reaped.
-
-        Reaping takes it from the running ones in one step: its number may be another process's from then on, which
-        `cancel` must not kill.
-        """
-        pause_s = 0.0001
-        while True:
-            with self._lock:
-                if child.poll() is not None:
-                    self._running.discard(child)
-                    return True
-            left_s = until - time.monotonic()
-            if left_s <= 0:
-                return False
-            time.sleep(min(pause_s, left_s))
-            pause_s = min(2 * pause_s, 0.05)
 
 
 class _Pipe:
@@ -185,27 +125,7 @@ class _Pipe:
         os.close(self.reader)
 
 
-def _kill(child: subprocess.Popen[bytes]) -> None:
-    # the group, not the child: a wrapper script's own children hold the pipes, too
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)
-
-
-def _limit(pid: int, bounds: Bounds) -> None:
-    """Bound what the child may use, on systems that can do that from outside (Linux).
-
-    From here rather than by `preexec_fn`, which is unsafe with threads and slows the start, or by prlimit(1),
-    which is one more process a file. Until this is done the child is loading its libraries.
-    """
-    if not hasattr(resource, "prlimit"):
-        return
+def _limits(bounds: Bounds) -> Limits:
     cpu_s = int(bounds.timeout_s) + 1
     # at the soft limit of CPU time comes SIGXCPU, which tells why; at the hard one SIGKILL, which cannot be ignored
-    limits = {resource.RLIMIT_CPU: (cpu_s, cpu_s + 1), resource.RLIMIT_CORE: (0, 0), resource.RLIMIT_FSIZE: (0, 0)}
-    limits[resource.RLIMIT_NOFILE] = (_MOST_FILES, _MOST_FILES)
-    if bounds.memory_bytes:
-        limits[resource.RLIMIT_AS] = (bounds.memory_bytes, bounds.memory_bytes)
-    for kind, limit in limits.items():
-        # refused where a stricter limit is inherited already, or the program runs as somebody else
-        with suppress(ProcessLookupError, PermissionError):
-            resource.prlimit(pid, kind, limit)
+    return {**memory_limits(bounds.memory_bytes), resource.RLIMIT_CPU: (cpu_s, cpu_s + 1)}

@@ -73,6 +73,7 @@ class Crew:
             self.stop()
         self._hashers.__exit__(kind, *rest)
         self._probers.__exit__(kind, *rest)
+        self.prober.close()
 
     @property
     def is_stopped(self) -> bool:

@@ -1,0 +1,90 @@
+"""The auto prober: one that is fast, and another for what the first could not fully describe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qacache.errors import ProberMissing
+from qacache.models import Failure
+
+if TYPE_CHECKING:
+    from qacache.models import MediaInfo, Probe, Stream
+    from qacache.probe import Prober
+
+# What may be the prober's fault. Not that of the system, not a time-out, which would only be waited for twice, and not
+# what was refused on purpose.
+_DOUBTFUL = frozenset({"invalid-data", "no-streams", "bad-output", "crashed", "memory-limit"})
+
+
+class AutoProber:
+    """Asks `first`; where that fails, or leaves out what players need, the better answer of both is the answer."""
+
+    def __init__(self, first: Prober, second: Prober) -> None:
+        self._first = first
+        self._second = second
+
+    @property
+    def version(self) -> str:
+        """The versions of both, such as `libav 8.1.2, ffprobe 5.1.9`: a failure is one of both."""
+        try:
+            return f"{self._first.version}, {self._second.version}"
+        except ProberMissing:
+            return self._first.version
+
+    @property
+    def abandoned(self) -> int:
+        """How many probes hang in a way that not even SIGKILL ended."""
+        return self._first.abandoned + self._second.abandoned
+
+    def probe(self, path: bytes) -> Probe | Failure:
+        """Return what is in the file at the absolute `path`, or why that cannot be told.
+
+        Where both fail it is the first that says why.
+        """
+        answer = self._first.probe(path)
+        if isinstance(answer, Failure):
+            if answer.reason not in _DOUBTFUL:
+                return answer
+        elif not _gaps(answer.media):
+            return answer
+        return self._better(answer, path)
+
+    def cancel(self) -> None:
+        """End all probes that run, and refuse new ones."""
+        self._first.cancel()
+        self._second.cancel()
+
+    def resume(self) -> None:
+        """Take new probes again after `cancel`."""
+        self._first.resume()
+        self._second.resume()
+
+    def close(self) -> None:
+        """End what is kept running between probes."""
+        self._first.close()
+        self._second.close()
+
+    def _better(self, answer: Probe | Failure, path: bytes) -> Probe | Failure:
+        try:
+            other = self._second.probe(path)
+        except ProberMissing:
+            return answer
+        if isinstance(other, Failure):
+            return answer
+        if isinstance(answer, Failure) or _gaps(other.media) < _gaps(answer.media):
+            return other
+        return answer
+
+
+def _gaps(media: MediaInfo) -> int:
+    """Return how many of the facts that players need are missing."""
+    return sum(fact is None for stream in media.streams for fact in _needed(stream))
+
+
+def _needed(stream: Stream) -> tuple[object, ...]:
+    match stream.codec_type:
+        case "video":
+            return stream.codec_name, stream.width, stream.height, stream.pix_fmt
+        case "audio":
+            return stream.codec_name, stream.sample_rate, stream.channels
+    return ()

@@ -1,0 +1,128 @@
+"""A line to one child: paths go out, answers come in, each within a deadline.
+
+Owns the child and the pipes to it. What goes wrong with the child is an answer, too, so that it is blamed on the file
+that the child had at that time, and on no other.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from qacache.probe.children import TICK_S
+from qacache.probe.libav import wire
+from qacache.probe.process import OUTPUT_BYTES
+
+if TYPE_CHECKING:
+    from io import FileIO
+
+    from qacache.probe.children import Children, Limits
+
+_READ_BYTES = 64 * 1024
+_DYING_S = 2.0
+# The child looks for modules where the parent found them, and nowhere else: not in the current folder, nor where
+# variables point.
+_PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from qacache.probe.libav.child import main; main()"
+
+_ARGUMENTS = ["-I", "-B", "-X", "utf8", "-c", _PROGRAM]
+
+
+class Reply(NamedTuple):
+    """How a question ended: the child's `answer`, or why there is none, with what is left on its standard error.
+
+    `status` is the exit status of a child that is `gone`, minus the signal where one killed it.
+    """
+
+    end: Literal["answered", "gone", "timeout", "too-much-output", "cancelled"]
+    answer: bytes = b""
+    status: int | None = None
+    stderr: bytes = b""
+
+
+class Line:
+    """One child, run by `python`, from its start to `close`; raises `OSError` where it cannot be started."""
+
+    def __init__(self, children: Children, limits: Limits, python: str) -> None:
+        self.asked = 0
+        self._children = children
+        with ExitStack() as to_close, ExitStack() as childs_ends:
+            requests, self._to_child = _pipe(childs_ends, to_close)
+            self._from_child, answers = _pipe(to_close, childs_ends)
+            self._stderr, complaints = _pipe(to_close, childs_ends)
+            # what the child complains of is read where it matters, if ever: neither side waits for the other
+            os.set_blocking(complaints.fileno(), False)
+            os.set_blocking(self._stderr.fileno(), False)
+            self._child = children.start(
+                [python, *_ARGUMENTS, *sys.path], stdin=requests, stdout=answers, stderr=complaints, limits=limits
+            )
+            to_close.callback(children.end, self._child)
+            self._to_close = to_close.pop_all()
+        self._poll = select.poll()
+        self._poll.register(self._from_child, select.POLLIN)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the child still runs."""
+        return self._child.poll() is None
+
+    def ask(self, path: bytes, timeout_s: float) -> Reply | None:
+        """Send a path and wait for the answer; None where the child was gone before it could get the path."""
+        self.asked += 1
+        try:
+            wire.send(self._to_child.fileno(), path)
+        except BrokenPipeError:
+            self.close()
+            return None
+        return self.listen(timeout_s)
+
+    def listen(self, timeout_s: float) -> Reply:
+        """Wait for an answer; a child that gives none in time is killed."""
+        deadline = time.monotonic() + timeout_s
+        read = bytearray()
+        while (reply := self._finished(read, deadline)) is None:
+            if self._poll.poll(max(0.0, min(deadline - time.monotonic(), TICK_S)) * 1000):
+                part = os.read(self._from_child.fileno(), _READ_BYTES)
+                if not part:
+                    return self._gone()
+                read += part
+        if reply.end != "answered":
+            self.close()
+        return reply
+
+    def close(self) -> None:
+        """Kill the child, if it still runs, and reap it."""
+        self._to_close.close()
+
+    def _finished(self, read: bytearray, deadline: float) -> Reply | None:
+        size = int.from_bytes(read[: wire.HEADER_BYTES], "big") if len(read) >= wire.HEADER_BYTES else None
+        if size is not None and len(read) >= wire.HEADER_BYTES + size:
+            return Reply("answered", bytes(read[wire.HEADER_BYTES :]))
+        if self._children.is_cancelled:
+            return Reply("cancelled")
+        if size is not None and size > OUTPUT_BYTES:
+            return Reply("too-much-output")
+        return Reply("timeout") if time.monotonic() >= deadline else None
+
+    def _gone(self) -> Reply:
+        """Return the end of a child that has closed its pipes: it is dying, or dead."""
+        is_dead = self._children.reaps(self._child, time.monotonic() + _DYING_S)
+        stderr = b""
+        with suppress(OSError):
+            stderr = os.read(self._stderr.fileno(), _READ_BYTES)
+        self.close()
+        if self._children.is_cancelled:
+            return Reply("cancelled")
+        return Reply("gone", status=self._child.returncode if is_dead else None, stderr=stderr)
+
+
+def _pipe(reader_owner: ExitStack, writer_owner: ExitStack) -> tuple[FileIO, FileIO]:
+    """Return the two ends of a new pipe, each to be closed by its owner."""
+    reader, writer = os.pipe()
+    return (
+        reader_owner.enter_context(open(reader, "rb", buffering=0)),
+        writer_owner.enter_context(open(writer, "wb", buffering=0)),
+    )

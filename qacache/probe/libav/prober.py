@@ -1,0 +1,164 @@
+"""The libav prober: FFmpeg's libraries, as PyAV brings them along, in child processes.
+
+In: the absolute path of a file. Out: the `Probe` that a child's answer amounts to, or the `Failure` that says why
+there is none. A child is started when a thread finds none idle, so there are as many as threads that probe at once;
+it serves thousands of files, is replaced from time to time, for what it may leak, and at once when it crashes or
+hangs.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.util import find_spec
+from typing import Any
+
+from qacache.errors import ProberMissing
+from qacache.models import Failure, Probe
+from qacache.probe import verdicts
+from qacache.probe.children import DEFAULT_MEMORY_BYTES, Children, memory_limits
+from qacache.probe.libav.line import Line, Reply
+from qacache.probe.media import PARSER_VERSION, NotMedia, parse_media, without_filename
+
+_NAME = "libav"
+_HINT = 'install PyAV anew (pip install --force-reinstall av), or set ffprobe.engine = "ffprobe"'
+# Python and PyAV load in a tenth of a second, but not from a disk that sleeps.
+_START_S = 30.0
+_FILES_PER_CHILD = 1000
+# How often a child is started anew when one dies that no file can be blamed for.
+_ATTEMPTS = 3
+
+
+class LibavProber:
+    """Probes with PyAV, in a child process for each thread that probes at the same time.
+
+    A file may take `timeout_s` seconds, and a child `memory_bytes` of address space (0: any). `python` is the
+    interpreter that runs the children. Raises `ProberMissing`.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeout_s: float = 30.0,
+        memory_bytes: int = DEFAULT_MEMORY_BYTES,
+        files_per_child: int = _FILES_PER_CHILD,
+        python: str = sys.executable,
+    ) -> None:
+        if find_spec("av") is None:
+            raise ProberMissing("PyAV is not installed", hint=_HINT)
+        self._timeout_s = timeout_s
+        self._files_per_child = files_per_child
+        self._python = python
+        self._limits = memory_limits(memory_bytes)
+        self._children = Children()
+        self._idle: list[Line] = []
+        self._version = ""
+
+    @property
+    def version(self) -> str:
+        """Name and version, FFmpeg's, such as `libav 8.1.2`; raises `ProberMissing` where no child can be started."""
+        if not self._version:
+            # not one of the others, or after `cancel` nobody could say any more who failed on a file
+            line = self._start(Children())
+            assert line is not None
+            line.close()
+        return self._version
+
+    @property
+    def abandoned(self) -> int:
+        """How many children hang in a way that not even SIGKILL ended."""
+        return self._children.abandoned
+
+    def cancel(self) -> None:
+        """End all probes that run, and refuse new ones."""
+        self._children.cancel()
+
+    def resume(self) -> None:
+        """Take new probes again after `cancel`."""
+        # these were killed, but may not be dead yet
+        self.close()
+        self._children.resume()
+
+    def close(self) -> None:
+        """End the children that wait for a file."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def probe(self, path: bytes) -> Probe | Failure:
+        """Return what is in the file at the absolute `path`, or why that cannot be told."""
+        for _ in range(_ATTEMPTS):
+            try:
+                line = self._idle_line() or self._start(self._children)
+            except OSError as error:
+                return verdicts.no_process(_NAME, error)
+            reply = line.ask(path, self._timeout_s) if line else Reply("cancelled")
+            if reply:
+                break
+        else:
+            return verdicts.failed("no-process", f"{_NAME} died {_ATTEMPTS} times before it got the file")
+        if line and line.is_open:
+            self._keep(line)
+        return self._judged(reply)
+
+    def _idle_line(self) -> Line | None:
+        while self._idle:
+            try:
+                line = self._idle.pop()
+            except IndexError:  # another thread was faster
+                return None
+            if line.is_open:
+                return line
+            line.close()
+        return None
+
+    def _keep(self, line: Line) -> None:
+        if line.asked < self._files_per_child:
+            self._idle.append(line)
+        else:
+            line.close()
+
+    def _start(self, children: Children) -> Line | None:
+        """Return a line to a new child that has said its version; None where `cancel` came first."""
+        for _ in range(_ATTEMPTS):
+            line = Line(children, self._limits, self._python)
+            reply = line.listen(_START_S)
+            if reply.end == "answered":
+                self._version = f"{_NAME} {json.loads(reply.answer)['version']}"
+                return line
+            if reply.end == "cancelled":
+                return None
+            if reply.status is not None and reply.status >= 0:
+                break
+        why = _died(reply).message if reply.end == "gone" else f"no answer in {_START_S:g} s"
+        raise ProberMissing(f"PyAV cannot be used: {why}", hint=_HINT)
+
+    def _judged(self, reply: Reply) -> Probe | Failure:
+        match reply.end:
+            case "answered":
+                return self._answer(reply.answer)
+            case "gone":
+                return _died(reply)
+            case "timeout":
+                return verdicts.timed_out(_NAME, self._timeout_s)
+            case "too-much-output":
+                return verdicts.said_too_much(_NAME)
+            case "cancelled":
+                return verdicts.cancelled()
+
+    def _answer(self, answer: bytes) -> Probe | Failure:
+        raw: dict[str, Any] = json.loads(answer)
+        said = [(part, words) for part, words in raw.pop("log")]
+        if error := raw.get("error"):
+            return verdicts.refusal(said) or verdicts.given_up(error["code"], error["string"], said)
+        try:
+            return Probe(parse_media(raw), without_filename(raw), self.version, PARSER_VERSION)
+        except NotMedia as unusable:
+            return verdicts.failed(unusable.reason, str(unusable), said)
+
+
+def _died(reply: Reply) -> Failure:
+    # of a traceback, or of what a library complains of at its end, the last line tells most
+    said = [("", line) for line in reply.stderr.decode(errors="replace").splitlines()[-1:]]
+    if reply.status is None or reply.status < 0:
+        return verdicts.killed(_NAME, -(reply.status or 0), said)
+    return verdicts.failed("crashed", f"{_NAME} ended with exit status {reply.status}", said)
