@@ -1,7 +1,7 @@
 # make scan [DIR=folder]   scan a folder of videos and show what is in it; without DIR, a demo library
 # make test                run the tests
 # make check               format, lint, types, layers, generated files
-# make bench               measure what is promised of the speed (under 15 minutes)
+# make bench [MEDIA=folder] measure what is promised of the speed (under 15 minutes), on made clips or real files
 # make generate            write the files that are made from the code
 
 PYTHON ?= python3
@@ -19,15 +19,13 @@ define scan_and_show
 endef
 
 ifeq ($(strip $(DIR)),)
-scan: $(VENV)/installed-demo
-	@scripts/system-packages ffmpeg
+scan: $(VENV)/installed
 	@$(BIN)/python -m tests.media demo $(DEMO)/Movies
 	$(call scan_and_show,--db $(DEMO)/qacache.db $(DEMO)/Movies)
 else
 # by the environment, which holds any name; not every shell expands ~ in DIR=~/Movies
 scan: export FOLDER := $(patsubst ~,$(HOME),$(patsubst ~/%,$(HOME)/%,$(DIR)))
 scan: $(VENV)/installed
-	@scripts/system-packages ffmpeg
 	$(call scan_and_show,"$$FOLDER")
 endif
 
@@ -43,8 +41,8 @@ check: $(VENV)/installed-dev
 	$(BIN)/python -m qacache.config.example | diff - examples/config.toml
 
 bench: $(VENV)/installed-dev
-	@scripts/system-packages ffmpeg
-	$(BIN)/python -m benchmarks
+	@scripts/system-packages ffmpeg exiftool
+	$(BIN)/python -m benchmarks $(if $(MEDIA),--media "$(MEDIA)")
 
 generate: $(VENV)/installed-dev
 	$(BIN)/python -m qacache.config.example > examples/config.toml
@@ -60,8 +58,7 @@ $(VENV)/bin/pip:
 	@scripts/make-venv $(PYTHON) $(VENV)
 
 $(VENV)/installed: EXTRAS :=
-$(VENV)/installed-demo: EXTRAS := [demo]
 $(VENV)/installed-dev: EXTRAS := [dev]
-$(VENV)/installed $(VENV)/installed-demo $(VENV)/installed-dev: pyproject.toml | $(VENV)/bin/pip
+$(VENV)/installed $(VENV)/installed-dev: pyproject.toml | $(VENV)/bin/pip
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.$(EXTRAS)'
 	@touch $@

@@ -6,51 +6,28 @@ import argparse
 import os
 import shutil
 import sys
-import sysconfig
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.library import fill_store, make_clips, make_tree
-from benchmarks.measure import HEADER, Row, in_turns, peak_memory_bytes, run
+from benchmarks.library import fill_store, make_tree
+from benchmarks.measure import HEADER, QACACHE, Row, in_turns, peak_memory_bytes, run
+from benchmarks.probing import cold_scans, memory, real_files
 from tests.media import make_clip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_QACACHE = str(Path(sysconfig.get_path("scripts")) / "qacache")
 _FFPROBE = "ffprobe -v error -show_format -show_streams -of json"
 _PARTS = 10
 _PART_FILES = 100_000
-_CLIPS = 300
-
-
-def cold_scan(work: Path, media: Path | None) -> Iterator[Row]:
-    """Scan real files into a new store, against ffprobe run by xargs."""
-    clips = media or work / "clips"
-    if media is None:
-        make_clips(clips, _CLIPS)
-    db = work / "cold.db"
-
-    def ours() -> float:
-        for path in work.glob("cold.db*"):
-            path.unlink()
-        return run([_QACACHE, "scan", "--db", str(db), "--settle", "0", str(clips)], statuses=(0, 3))
-
-    def theirs() -> float:
-        # 123: xargs says that ffprobe refused a file
-        return run(f"find '{clips}' -type f -print0 | xargs -0 -n1 -P$(nproc) {_FFPROBE}", statuses=(0, 123))
-
-    mine, other = in_turns(ours, theirs, 5)
-    name = "cold scan, files/s : find | xargs ffprobe"
-    yield Row(name, other / mine, 0.95, True, f"{mine:.2f} s", f"{other:.2f} s")
 
 
 def second_scan(work: Path, db: Path) -> Iterator[Row]:
     """Scan 200,000 unchanged files, against find; and what a million takes of memory."""
     two = [str(work / "tree" / f"part {number}") for number in range(2)]
     quoted = " ".join(f"'{folder}'" for folder in two)
-    command = [_QACACHE, "scan", "--db", str(db)]
+    command = [QACACHE, "scan", "--db", str(db)]
     mine, other = in_turns(
         lambda: run([*command, *two]), lambda: run(f"find {quoted} -printf '%s %T@ %p\\n' > /dev/null"), 7
     )
@@ -69,13 +46,13 @@ def lookup(work: Path, db: Path) -> Iterator[Row]:
     clip = work / "lookup.mp4"
     make_clip(clip)
     paths = sorted((work / "tree" / "part 0").rglob("*.mp4"))[:10_000]
-    one = [_QACACHE, "lookup", "--db", str(db), str(paths[0])]
+    one = [QACACHE, "lookup", "--db", str(db), str(paths[0])]
     mine, other = in_turns(lambda: run(one), lambda: run([*_FFPROBE.split(), str(clip)]), 25)
     yield Row(
         "lookup of one : ffprobe of one", mine / other, 1.0, False, f"{mine * 1e3:.1f} ms", f"{other * 1e3:.1f} ms"
     )
     asked = b"".join(os.fsencode(path) + b"\n" for path in paths)
-    many = [_QACACHE, "lookup", "--db", str(db), "--stdin"]
+    many = [QACACHE, "lookup", "--db", str(db), "--stdin"]
     mine, other = in_turns(lambda: run(many, stdin=asked), lambda: run(one), 15)
     yield Row("lookup of 10,000 : of one", mine / other, 4.0, False, f"{mine * 1e3:.1f} ms", f"{other * 1e3:.1f} ms")
 
@@ -83,7 +60,7 @@ def lookup(work: Path, db: Path) -> Iterator[Row]:
 def main() -> int:
     """Measure everything; return 1 where a figure is short."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--media", type=Path, help="a folder of real files for the cold scan, instead of made clips")
+    parser.add_argument("--media", type=Path, help="a folder of real files to probe, instead of made clips")
     options = parser.parse_args()
     if shutil.which("ffprobe") is None:
         sys.exit("benchmarks: no ffprobe to compare with")
@@ -94,11 +71,14 @@ def main() -> int:
             rows.append(row)
             print(row.line(), flush=True)
 
-    with tempfile.TemporaryDirectory(prefix="qacache-bench-") as folder:
-        work = Path(folder)
-        os.environ["XDG_CONFIG_HOME"] = folder
+    with tempfile.TemporaryDirectory(prefix="qacache-bench-") as name:
+        work = Path(name)
+        os.environ["XDG_CONFIG_HOME"] = name
         print(HEADER, flush=True)
-        add(cold_scan(work, options.media))
+        folder = real_files(work, options.media)
+        add(cold_scans(work, folder))
+        add(memory(work, folder))
+        del os.environ["QACACHE_SCAN_EXTENSIONS"]
         for number in range(_PARTS):
             make_tree(work / "tree" / f"part {number}", _PART_FILES)
         db = work / "library.db"

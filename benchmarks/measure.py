@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import statistics
 import subprocess
+import sysconfig
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,6 +38,9 @@ class Row:
         return f"{self.what:52} {self.ratio:7.2f}  {wanted:>8}  {verdict:5}  {self.ours:>22} : {self.theirs}"
 
 
+QACACHE = str(Path(sysconfig.get_path("scripts")) / "qacache")
+"""The command that is measured."""
+
 HEADER = f"{'what':52} {'ratio':>7}  {'wanted':>8}  {'':5}  {'qacache':>22} : the other"
 
 
@@ -61,8 +66,27 @@ def in_turns(ours: Callable[[], float], theirs: Callable[[], float], times: int)
     """Return the median seconds of both, run in turns after one warm-up of each."""
     ours()
     theirs()
-    pairs = [(ours(), theirs()) for _ in range(times)]
-    return statistics.median(mine for mine, _ in pairs), statistics.median(other for _, other in pairs)
+    mine, other = medians([ours, theirs], times)
+    return mine, other
+
+
+def medians(runs: Sequence[Callable[[], float]], times: int) -> list[float]:
+    """Return the median seconds of each, all run in turns."""
+    rounds = [[each() for each in runs] for _ in range(times)]
+    return [statistics.median(seconds) for seconds in zip(*rounds, strict=True)]
+
+
+def tree_memory_bytes(pid: int) -> int:
+    """Return what a process and its children hold: what several share is counted once (PSS, of Linux)."""
+    process = Path(f"/proc/{pid}")
+    try:
+        rollup = (process / "smaps_rollup").read_text().splitlines()
+        # of all threads: each has the children that it started
+        children = [child for each in (process / "task").glob("*/children") for child in each.read_text().split()]
+    except OSError:  # it has just ended
+        return 0
+    own = sum(int(line.split()[1]) * 1024 for line in rollup if line.startswith("Pss:"))
+    return own + sum(tree_memory_bytes(int(child)) for child in children)
 
 
 def peak_memory_bytes(command: Sequence[str]) -> int:

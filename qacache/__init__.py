@@ -2,10 +2,10 @@
 
 The library behind the `qacache` command. To scan and to look up:
 
-    from qacache import FfprobeProber, Filters, Reader, RetrySchedule, Scan, ScanOptions, Store
+    from qacache import Filters, LibavProber, Reader, RetrySchedule, Scan, ScanOptions, Store
 
     with Store("videos.db", create=True, retries=RetrySchedule(3600, 86400)) as store:
-        scan = Scan(store, FfprobeProber(), ScanOptions(filters=Filters(["mp4", "mkv"])))
+        scan = Scan(store, LibavProber(), ScanOptions(filters=Filters(["mp4", "mkv"])))
         for event in scan.events([b"/mnt/videos"]):
             print(event)
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from qacache.exchange import export
     from qacache.models import Failure, FileStat, MediaInfo, Probe, Stream
     from qacache.probe import Prober
+    from qacache.probe.auto import AutoProber
     from qacache.probe.ffprobe import FfprobeProber
+    from qacache.probe.libav.prober import LibavProber
     from qacache.record import Record
     from qacache.scan.crew import Crew
     from qacache.scan.discovery import Filters
@@ -34,11 +36,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AutoProber",
     "Crew",
     "Failure",
     "FfprobeProber",
     "FileStat",
     "Filters",
+    "LibavProber",
     "MediaInfo",
     "Probe",
     "Prober",
@@ -60,7 +64,9 @@ _HOMES = {
     "qacache.exchange": ("export",),
     "qacache.models": ("Failure", "FileStat", "MediaInfo", "Probe", "Stream"),
     "qacache.probe": ("Prober",),
+    "qacache.probe.auto": ("AutoProber",),
     "qacache.probe.ffprobe": ("FfprobeProber",),
+    "qacache.probe.libav.prober": ("LibavProber",),
     "qacache.record": ("Record",),
     "qacache.scan.crew": ("Crew",),
     "qacache.scan.discovery": ("Filters",),

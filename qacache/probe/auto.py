@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from qacache.errors import ProberMissing
@@ -22,14 +23,16 @@ class AutoProber:
     def __init__(self, first: Prober, second: Prober) -> None:
         self._first = first
         self._second = second
+        self._is_first_missing = False
 
     @property
     def version(self) -> str:
         """The versions of both, such as `libav 8.1.2, ffprobe 5.1.9`: a failure is one of both."""
-        try:
-            return f"{self._first.version}, {self._second.version}"
-        except ProberMissing:
-            return self._first.version
+        versions = []
+        for prober in (self._first, self._second):
+            with suppress(ProberMissing):
+                versions.append(prober.version)
+        return ", ".join(versions) or self._first.version
 
     @property
     def abandoned(self) -> int:
@@ -39,9 +42,15 @@ class AutoProber:
     def probe(self, path: bytes) -> Probe | Failure:
         """Return what is in the file at the absolute `path`, or why that cannot be told.
 
-        Where both fail it is the first that says why.
+        Where both fail it is the first that says why. Raises `ProberMissing` where there is neither any more.
         """
-        answer = self._first.probe(path)
+        if self._is_first_missing:
+            return self._second.probe(path)
+        try:
+            answer = self._first.probe(path)
+        except ProberMissing:
+            self._is_first_missing = True
+            return self._second.probe(path)
         if isinstance(answer, Failure):
             if answer.reason not in _DOUBTFUL:
                 return answer

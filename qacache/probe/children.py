@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Child = subprocess.Popen[bytes]
 Limits = dict[int, tuple[int, int]]
+"""What a child may use at most: by `resource.RLIMIT_...`, the soft limit and the hard one."""
 
 DEFAULT_MEMORY_BYTES = 1024**3
 
@@ -66,11 +67,13 @@ class Children:
         stdin: int | IO[bytes],
         stdout: int | IO[bytes],
         stderr: int | IO[bytes],
-        limits: Mapping[int, tuple[int, int]],
+        limits: Limits,
+        variables: Mapping[str, str] = {},
     ) -> Child:
-        """Start a program within `limits` (soft and hard, by `RLIMIT_...`); raises `OSError` where it cannot."""
+        """Start a program within `limits`; raises `OSError` where it cannot be started."""
         self._reap_abandoned()
-        child = subprocess.Popen(argv, stdin=stdin, stdout=stdout, stderr=stderr, env=_ENVIRONMENT, process_group=0)
+        environment = {**_ENVIRONMENT, **variables}
+        child = subprocess.Popen(argv, stdin=stdin, stdout=stdout, stderr=stderr, env=environment, process_group=0)
         try:
             _limit(child.pid, limits)
             with self._lock:
@@ -131,7 +134,7 @@ def _kill(child: Child) -> None:
         os.killpg(child.pid, signal.SIGKILL)
 
 
-def _limit(pid: int, limits: Mapping[int, tuple[int, int]]) -> None:
+def _limit(pid: int, limits: Limits) -> None:
     """Bound what the child may use, on systems that can do that from outside (Linux).
 
     From here rather than by `preexec_fn`, which is unsafe with threads and slows the start, or by prlimit(1),

@@ -10,7 +10,7 @@ import os
 import select
 import sys
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from qacache.probe.children import TICK_S
@@ -34,7 +34,7 @@ _ARGUMENTS = ["-I", "-B", "-X", "utf8", "-c", _PROGRAM]
 class Reply(NamedTuple):
     """How a question ended: the child's `answer`, or why there is none, with what is left on its standard error.
 
-    `status` is the exit status of a child that is `gone`, minus the signal where one killed it.
+    `status` is the exit status of a child that is `gone`: minus the signal where one killed it, None where none could.
     """
 
     end: Literal["answered", "gone", "timeout", "too-much-output", "cancelled"]
@@ -57,7 +57,12 @@ class Line:
             os.set_blocking(complaints.fileno(), False)
             os.set_blocking(self._stderr.fileno(), False)
             self._child = children.start(
-                [python, *_ARGUMENTS, *sys.path], stdin=requests, stdout=answers, stderr=complaints, limits=limits
+                [python, *_ARGUMENTS, *sys.path],
+                stdin=requests,
+                stdout=answers,
+                stderr=complaints,
+                limits=limits,
+                variables=_variables(),
             )
             to_close.callback(children.end, self._child)
             self._to_close = to_close.pop_all()
@@ -67,11 +72,13 @@ class Line:
     @property
     def is_open(self) -> bool:
         """Whether the child still runs."""
-        return self._child.poll() is None
+        return not self._children.reaps(self._child, until=0.0)
 
     def ask(self, path: bytes, timeout_s: float) -> Reply | None:
         """Send a path and wait for the answer; None where the child was gone before it could get the path."""
         self.asked += 1
+        # of an earlier file
+        self._stderr.read(_READ_BYTES)
         try:
             wire.send(self._to_child.fileno(), path)
         except BrokenPipeError:
@@ -109,14 +116,17 @@ class Line:
 
     def _gone(self) -> Reply:
         """Return the end of a child that has closed its pipes: it is dying, or dead."""
-        is_dead = self._children.reaps(self._child, time.monotonic() + _DYING_S)
-        stderr = b""
-        with suppress(OSError):
-            stderr = os.read(self._stderr.fileno(), _READ_BYTES)
+        self._children.reaps(self._child, time.monotonic() + _DYING_S)
+        stderr = self._stderr.read(_READ_BYTES) or b""
         self.close()
         if self._children.is_cancelled:
             return Reply("cancelled")
-        return Reply("gone", status=self._child.returncode if is_dead else None, stderr=stderr)
+        return Reply("gone", status=self._child.returncode, stderr=stderr)
+
+
+def _variables() -> dict[str, str]:
+    # a Python that was not installed where it was built for may need it to start
+    return {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
 
 
 def _pipe(reader_owner: ExitStack, writer_owner: ExitStack) -> tuple[FileIO, FileIO]:

@@ -9,6 +9,7 @@ hangs.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from importlib.util import find_spec
 from typing import Any
@@ -91,14 +92,11 @@ class LibavProber:
                 line = self._idle_line() or self._start(self._children)
             except OSError as error:
                 return verdicts.no_process(_NAME, error)
-            reply = line.ask(path, self._timeout_s) if line else Reply("cancelled")
-            if reply:
-                break
-        else:
-            return verdicts.failed("no-process", f"{_NAME} died {_ATTEMPTS} times before it got the file")
-        if line and line.is_open:
-            self._keep(line)
-        return self._judged(reply)
+            if line is None:
+                return verdicts.cancelled()
+            if reply := self._asked(line, path):
+                return self._judged(reply)
+        return verdicts.failed("no-process", f"{_NAME} died {_ATTEMPTS} times before it got the file")
 
     def _idle_line(self) -> Line | None:
         while self._idle:
@@ -111,16 +109,27 @@ class LibavProber:
             line.close()
         return None
 
-    def _keep(self, line: Line) -> None:
-        if line.asked < self._files_per_child:
-            self._idle.append(line)
-        else:
+    def _asked(self, line: Line, path: bytes) -> Reply | None:
+        """Return what came of the path, None where the child was gone before it got it; keep the line for the next."""
+        try:
+            reply = line.ask(path, self._timeout_s)
+        except BaseException:
             line.close()
+            raise
+        if reply and reply.end == "answered":
+            if line.asked < self._files_per_child:
+                self._idle.append(line)
+            else:
+                line.close()
+        return reply
 
     def _start(self, children: Children) -> Line | None:
         """Return a line to a new child that has said its version; None where `cancel` came first."""
         for _ in range(_ATTEMPTS):
-            line = Line(children, self._limits, self._python)
+            try:
+                line = Line(children, self._limits, self._python)
+            except (FileNotFoundError, PermissionError) as error:
+                raise ProberMissing(f"PyAV cannot be used: {self._python}: {error.strerror}", hint=_HINT) from error
             reply = line.listen(_START_S)
             if reply.end == "answered":
                 self._version = f"{_NAME} {json.loads(reply.answer)['version']}"
@@ -160,5 +169,5 @@ def _died(reply: Reply) -> Failure:
     # of a traceback, or of what a library complains of at its end, the last line tells most
     said = [("", line) for line in reply.stderr.decode(errors="replace").splitlines()[-1:]]
     if reply.status is None or reply.status < 0:
-        return verdicts.killed(_NAME, -(reply.status or 0), said)
+        return verdicts.killed(_NAME, -(reply.status or -signal.SIGKILL), said)
     return verdicts.failed("crashed", f"{_NAME} ended with exit status {reply.status}", said)
