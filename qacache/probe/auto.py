@@ -54,7 +54,7 @@ class AutoProber:
         if isinstance(answer, Failure):
             if answer.reason not in _DOUBTFUL:
                 return answer
-        elif not _gaps(answer.media):
+        elif None not in _facts(answer.media):
             return answer
         return self._better(answer, path)
 
@@ -80,14 +80,16 @@ class AutoProber:
             return answer
         if isinstance(other, Failure):
             return answer
-        if isinstance(answer, Failure) or _gaps(other.media) < _gaps(answer.media):
-            return other
-        return answer
+        return other if isinstance(answer, Failure) or _known(other.media) > _known(answer.media) else answer
 
 
-def _gaps(media: MediaInfo) -> int:
-    """Return how many of the facts that players need are missing."""
-    return sum(fact is None for stream in media.streams for fact in _needed(stream))
+def _facts(media: MediaInfo) -> list[object]:
+    """Return what players need to know, None for what is missing."""
+    return [fact for stream in media.streams for fact in _needed(stream)]
+
+
+def _known(media: MediaInfo) -> int:
+    return sum(fact is not None for fact in _facts(media))
 
 
 def _needed(stream: Stream) -> tuple[object, ...]:

@@ -95,7 +95,8 @@ def no_process(prober: str, error: OSError) -> Failure:
 
 def in_one_line(said: Iterable[Said]) -> str:
     """Return what the log said, each thing once, after the part that said it."""
-    told = dict.fromkeys((part, words.strip(" .\n")) for part, words in said if not _REPEATED.fullmatch(words.strip()))
+    lines = ((part, " ".join(words.split()).strip(" .")) for part, words in said)
+    told = dict.fromkeys((part, words) for part, words in lines if words and not _REPEATED.fullmatch(words))
     return "; ".join(
         (f"{part}: " if part else "") + "; ".join(words for _, words in spoken)
         for part, spoken in groupby(told, key=itemgetter(0))

@@ -82,8 +82,8 @@ class LibavProber:
 
     def close(self) -> None:
         """End the children that wait for a file."""
-        while self._idle:
-            self._idle.pop().close()
+        while line := self._popped():
+            line.close()
 
     def probe(self, path: bytes) -> Probe | Failure:
         """Return what is in the file at the absolute `path`, or why that cannot be told."""
@@ -99,15 +99,17 @@ class LibavProber:
         return verdicts.failed("no-process", f"{_NAME} died {_ATTEMPTS} times before it got the file")
 
     def _idle_line(self) -> Line | None:
-        while self._idle:
-            try:
-                line = self._idle.pop()
-            except IndexError:  # another thread was faster
-                return None
+        while line := self._popped():
             if line.is_open:
                 return line
             line.close()
         return None
+
+    def _popped(self) -> Line | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
 
     def _asked(self, line: Line, path: bytes) -> Reply | None:
         """Return what came of the path, None where the child was gone before it got it; keep the line for the next."""
