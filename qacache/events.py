@@ -98,7 +98,8 @@ class Summary:
 
     `found` counts the files that discovery saw. `known_failures` is the part of `unchanged` whose last probe failed
     and whose next is not due. `abandoned` counts probers that not even SIGKILL ended. `refused` has a sentence for
-    each root that was not scanned.
+    each root that was not scanned. `changes` counts what the scan noticed in the library by kind (`moved`...), once it
+    has ended.
     """
 
     scan_id: int | None = None
@@ -115,6 +116,7 @@ class Summary:
     abandoned: int = 0
     duration_s: float = 0.0
     refused: list[str] = field(default_factory=list)
+    changes: dict[str, int] = field(default_factory=dict)
 
     def add(self, event: Event) -> None:
         """Count `event`."""
@@ -138,7 +140,7 @@ class Summary:
         return {
             each.name: getattr(self, each.name)
             for each in fields(self)
-            if each.name not in {"scan_id", "state", "refused"}
+            if each.name not in {"scan_id", "state", "refused", "changes"}
         }
 
 

@@ -1,12 +1,13 @@
 """Which filesystem a path is on, as the kernel's mount table has it.
 
-In: a path, and the text of `/proc/self/mountinfo` (proc(5)). Out: the filesystem's type, such as `ext4` or
-`nfs4`, or None where the system has no such table.
+In: a path, and the text of `/proc/self/mountinfo` (proc(5)). Out: the mount, with the filesystem's type, such as
+`ext4` or `nfs4`, or None where the system has no such table.
 """
 
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 MOUNTINFO = "/proc/self/mountinfo"
 
@@ -20,28 +21,43 @@ def is_network_type(filesystem_type: str) -> bool:
     return filesystem_type in NETWORK_TYPES or filesystem_type.startswith("fuse.")
 
 
+class Mount(NamedTuple):
+    """A mounted filesystem: where it is mounted, its type, and what is mounted there, such as `nas:/volume1`."""
+
+    point: str
+    type: str
+    source: str
+
+
 def filesystem_type(path: str, mountinfo_path: str = MOUNTINFO) -> str | None:
     """Return the type of the filesystem that holds `path`, which need not exist yet."""
+    mount = mount_of(path, mountinfo_path)
+    return mount.type if mount else None
+
+
+def mount_of(path: str, mountinfo_path: str = MOUNTINFO) -> Mount | None:
+    """Return the mount that holds `path`, which need not exist yet."""
     try:
         with open(mountinfo_path, encoding="utf-8", errors="surrogateescape") as lines:
             mounts = [_parse(line) for line in lines if " - " in line]
     except OSError:
         return None
     real = os.path.realpath(path)
-    holding = [mount for mount in mounts if _holds(mount[0], real)]
+    holding = [mount for mount in mounts if _holds(mount.point, real)]
     # the last one wins among equals: it is mounted over the others
-    return max(reversed(holding), key=lambda mount: len(mount[0]))[1] if holding else None
+    return max(reversed(holding), key=lambda mount: len(mount.point)) if holding else None
 
 
-def _parse(line: str) -> tuple[str, str]:
+def _parse(line: str) -> Mount:
     before, _, after = line.partition(" - ")
-    return _unescape(before.split(" ")[4]), after.split(" ", 1)[0]
+    kind, source, *_ = after.split(" ")
+    return Mount(_unescape(before.split(" ")[4]), kind, _unescape(source))
 
 
-def _unescape(mount_point: str) -> str:
+def _unescape(field: str) -> str:
     for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        mount_point = mount_point.replace(code, character)
-    return mount_point
+        field = field.replace(code, character)
+    return field
 
 
 def _holds(mount_point: str, path: str) -> bool:

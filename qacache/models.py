@@ -42,6 +42,18 @@ class FileStat(NamedTuple):
         return self.size == other.size and self.mtime_ns == other.mtime_ns
 
 
+class RootIdentity(NamedTuple):
+    """What a root was at its last scan, to be known again by; None is "the system did not say".
+
+    `filesystem` is the type of the filesystem, `source` what is mounted, `inode` the folder's.
+    """
+
+    real_path: bytes
+    filesystem: str | None = None
+    source: str | None = None
+    inode: int | None = None
+
+
 def mtime_ns_of(stat: os.stat_result) -> int:
     """Return the mtime, or the nearest that 64 bits can hold: filesystems go beyond the years 1677 to 2262."""
     return max(-(1 << 63), min(stat.st_mtime_ns, (1 << 63) - 1))

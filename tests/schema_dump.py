@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 from qacache.events import Vanished
+from qacache.models import RootIdentity
 from qacache.store import migrations
 from qacache.store.writer import RetrySchedule, Writer
 from tests.fakes import FakeClock
@@ -36,7 +37,9 @@ def fill(path: str) -> None:
                 probed(b"/v/gone.mp4", "d"),
             ]
         )
-        writer.end_root(b"/v", b"/real/v", file_count=5, scanned_ms=SCAN_MS, unlisted=[])
+        writer.end_root(
+            b"/v", RootIdentity(b"/real/v", "nfs4", "nas:/v", 2), file_count=5, scanned_ms=SCAN_MS, unlisted=[]
+        )
         writer.end_scan(scan, "complete", {"found": 5})
         clock.advance(100)
         writer.write([Vanished(b"/v/gone.mp4")])

@@ -105,4 +105,5 @@ def test_a_summary_tells_all_its_counts_and_how_it_ended() -> None:
         "abandoned": 1,
         "duration_s": 1.5,
         "refused": ["root is missing: /x"],
+        "changes": {},
     }

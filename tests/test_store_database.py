@@ -120,9 +120,10 @@ def test_a_store_of_a_newer_qacache_is_refused(open_it: Callable[[str], None], s
 def test_a_store_older_than_any_migration_is_refused(
     open_it: Callable[[str], None], store_path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "SCHEMA_VERSION", 3)
-    monkeypatch.setattr(database, "OLDEST_SCHEMA_VERSION", 2)
-    with pytest.raises(SchemaUnsupported, match=r"schema 1 .*\(from 2\)") as refused:
+    today = database.SCHEMA_VERSION
+    monkeypatch.setattr(database, "SCHEMA_VERSION", today + 2)
+    monkeypatch.setattr(database, "OLDEST_SCHEMA_VERSION", today + 1)
+    with pytest.raises(SchemaUnsupported, match=rf"schema {today} .*\(from {today + 1}\)") as refused:
         open_it(store_path)
     assert "scan again" in (refused.value.hint or "")
 

@@ -25,6 +25,8 @@ from tests.rows import probed
 
 PROJECT = Path(__file__).parents[1]
 SCHEMAS = Path(__file__).parent / "data" / "schema"
+TODAY = database.SCHEMA_VERSION
+NEXT = TODAY + 1
 RETRIES = RetrySchedule(60, 3600)
 
 CREATE_TOGETHER = """
@@ -61,7 +63,7 @@ def load(schema: Path, path: str) -> str:
 
 def add_note(db: Database) -> None:
     db.execute("ALTER TABLE file ADD COLUMN note TEXT")
-    db.execute("PRAGMA user_version = 2")
+    db.execute(f"PRAGMA user_version = {NEXT}")
 
 
 Future = Callable[..., None]
@@ -73,10 +75,10 @@ def future(monkeypatch: pytest.MonkeyPatch) -> Future:
 
     def use(*steps: Callable[[Database], None]) -> None:
         later = Migrations("qacache")
-        for step in (migrations.m001_files_and_media, *steps):
+        for step in (migrations.m001_files_and_media, migrations.m002_journal_and_mounts, *steps):
             later()(step)
         monkeypatch.setattr(migrations, "migrations", later)
-        monkeypatch.setattr(database, "SCHEMA_VERSION", 1 + len(steps))
+        monkeypatch.setattr(database, "SCHEMA_VERSION", TODAY + len(steps))
 
     return use
 
@@ -185,7 +187,7 @@ def test_a_store_that_is_up_to_date_is_left_as_it_is(old_store: str) -> None:
 def test_an_outdated_store_is_refused_until_it_is_migrated(old_store: str, future: Future) -> None:
     future(add_note)
     for open_it in (lambda: Reader(old_store), lambda: Store(old_store, retries=RETRIES, create=True)):
-        with pytest.raises(SchemaOutdated, match=r"schema 1 is older .*\(2\)") as refused:
+        with pytest.raises(SchemaOutdated, match=rf"schema {TODAY} is older .*\({NEXT}\)") as refused:
             open_it()
         assert "qacache migrate" in (refused.value.hint or "")
     migrations.migrate(old_store, busy_timeout_s=0.2)
@@ -205,12 +207,12 @@ def test_a_migration_keeps_a_backup_of_what_was_before(old_store: str, future: F
     before = schema_of(old_store)
     future(add_note)
     backup = migrations.migrate(old_store, busy_timeout_s=0.2)
-    assert backup == f"{old_store}.schema-1.backup"
-    assert (version_of(backup), schema_of(backup)) == (1, before)
+    assert backup == f"{old_store}.schema-{TODAY}.backup"
+    assert (version_of(backup), schema_of(backup)) == (TODAY, before)
     assert query(backup, "PRAGMA integrity_check") == [("ok",)]
     assert query(backup, "SELECT path FROM videos") == [("/old.mp4",)]
     assert query(old_store, "SELECT path, note FROM file") == [(b"/old.mp4", None)]
-    assert version_of(old_store) == 2
+    assert version_of(old_store) == NEXT
     assert migrations.migrate(old_store, busy_timeout_s=0.2) is None
 
 
@@ -242,12 +244,12 @@ def test_a_step_that_fails_leaves_the_store_as_it_was_and_the_backup(
     future(fail)
     with pytest.raises((StoreError, KeyError)):
         migrations.migrate(old_store, busy_timeout_s=0.2)
-    assert (version_of(old_store), schema_of(old_store)) == (1, before)
+    assert (version_of(old_store), schema_of(old_store)) == (TODAY, before)
     assert query(old_store, "SELECT path FROM videos") == [("/old.mp4",)]
-    assert query(f"{old_store}.schema-1.backup", "SELECT path FROM videos") == [("/old.mp4",)]
+    assert query(f"{old_store}.schema-{TODAY}.backup", "SELECT path FROM videos") == [("/old.mp4",)]
     future(add_note)
     assert migrations.migrate(old_store, busy_timeout_s=0.2) is not None
-    assert version_of(old_store) == 2
+    assert version_of(old_store) == NEXT
 
 
 def test_steps_before_the_one_that_fails_stay_done(old_store: str, future: Future) -> None:
@@ -257,21 +259,21 @@ def test_steps_before_the_one_that_fails_stay_done(old_store: str, future: Futur
     future(add_note, fail)
     with pytest.raises(StoreError):
         migrations.migrate(old_store, busy_timeout_s=0.2)
-    assert version_of(old_store) == 2
+    assert version_of(old_store) == NEXT
     assert migrations.pending(old_store) == ["fail"]
 
 
 def test_a_store_whose_backup_fails_is_not_migrated(old_store: str, future: Future) -> None:
-    os.mkdir(f"{old_store}.schema-1.backup")
+    os.mkdir(f"{old_store}.schema-{TODAY}.backup")
     future(add_note)
     with pytest.raises(StoreError, match="cannot be backed up") as refused:
         migrations.migrate(old_store, busy_timeout_s=0.2)
     assert old_store in str(refused.value)
-    assert version_of(old_store) == 1
+    assert version_of(old_store) == TODAY
 
 
 def test_what_a_backup_left_half_done_is_no_obstacle(old_store: str, future: Future) -> None:
-    Path(f"{old_store}.schema-1.backup.tmp").write_bytes(b"half")
+    Path(f"{old_store}.schema-{TODAY}.backup.tmp").write_bytes(b"half")
     future(add_note)
     backup = migrations.migrate(old_store, busy_timeout_s=0.2)
     assert backup is not None
@@ -289,8 +291,8 @@ def test_nothing_is_migrated_under_a_scan_or_a_write(
         pytest.raises(StoreLocked, match="qacache scan"),
     ):
         migrations.migrate(old_store, busy_timeout_s=0.05)
-    assert version_of(old_store) == 1
-    assert not os.path.exists(f"{old_store}.schema-1.backup")
+    assert version_of(old_store) == TODAY
+    assert not os.path.exists(f"{old_store}.schema-{TODAY}.backup")
 
 
 def test_a_store_that_another_process_has_just_migrated_is_not_migrated_again(
@@ -307,7 +309,9 @@ def test_a_store_that_another_process_has_just_migrated_is_not_migrated_again(
     future(add_note)
     monkeypatch.setattr(migrations, "pending", be_overtaken)
     assert migrations.migrate(old_store, busy_timeout_s=0.2) is None
-    assert [name for name in os.listdir(Path(old_store).parent) if "backup" in name] == ["qacache.db.schema-1.backup"]
+    assert [name for name in os.listdir(Path(old_store).parent) if "backup" in name] == [
+        f"qacache.db.schema-{TODAY}.backup"
+    ]
 
 
 def test_the_schema_uses_nothing_that_sqlite_3_34_lacks(store_path: str) -> None:

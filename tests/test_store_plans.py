@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from qacache.events import Vanished
+from qacache.models import RootIdentity
 from qacache.store import reader, writer
 from qacache.store.reader import COLUMNS, Reader
 from qacache.store.records import RECORD_COLUMNS
@@ -68,7 +69,7 @@ def test_no_write_reads_more_than_it_must(store_path: str, plans: Plans) -> None
     with Writer(store_path, busy_timeout_s=0.2, retries=RetrySchedule(60, 3600)) as asked:
         asked.write([probed(A), failed(B), reused(C, "a", A), Vanished(A)])
         asked.write([reused(C, "a", A)])
-        asked.end_root(b"/v", b"/v", file_count=3, scanned_ms=1, unlisted=[b"/v/sub"])
+        asked.end_root(b"/v", RootIdentity(b"/v"), file_count=3, scanned_ms=1, unlisted=[b"/v/sub"])
     reading = {statement: steps for statement, steps in plans().items() if steps}
     assert len(reading) > 6
     small = ("root", "scan")
@@ -82,7 +83,7 @@ def test_a_transaction_takes_its_lock_at_once(store_path: str, plans: Plans) -> 
     with Writer(store_path, busy_timeout_s=0.2, retries=RetrySchedule(60, 3600)) as asked:
         asked.write([probed(A)])
         asked.end_scan(asked.begin_scan([b"/v"]), "complete", {})
-        asked.end_root(b"/v", b"/v", file_count=3, scanned_ms=1, unlisted=[b"/v/sub"])
+        asked.end_root(b"/v", RootIdentity(b"/v"), file_count=3, scanned_ms=1, unlisted=[b"/v/sub"])
     begun = {statement for statement in plans() if statement.startswith("BEGIN")}
     assert begun == {"BEGIN IMMEDIATE"}
 

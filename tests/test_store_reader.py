@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qacache.events import Failed, Probed, Vanished
-from qacache.models import Failure
+from qacache.models import Failure, RootIdentity
 from qacache.record import MEDIA_FIELDS, iso_time, to_dict
 from qacache.store import reader as reader_module
 from qacache.store.reader import COLUMNS, Found, Known, Reader, Root, nfc, range_below
@@ -54,7 +54,7 @@ def end_root(
 ) -> None:
     """Have a scan that began so many seconds after the clock did, and saw all of `root`."""
     began_ms = START_MS + at_s * 1000
-    writer.end_root(root, real_path or root, file_count=3, scanned_ms=began_ms, unlisted=unlisted)
+    writer.end_root(root, RootIdentity(real_path or root), file_count=3, scanned_ms=began_ms, unlisted=unlisted)
 
 
 @given(folder=paths, path=paths)
@@ -190,8 +190,8 @@ def test_a_root_knows_what_its_last_complete_scan_found(reader: Reader, writer: 
     end_root(writer, b"/v/sub", 2, real_path=b"/real")
     end_root(writer, b"/v", 3)
     assert reader.roots() == [
-        Root(b"/v", b"/v", START_MS + 3000, 3),
-        Root(b"/v/sub", b"/real", START_MS + 2000, 3),
+        Root(b"/v", START_MS + 3000, 3, RootIdentity(b"/v")),
+        Root(b"/v/sub", START_MS + 2000, 3, RootIdentity(b"/real")),
     ]
     assert [reader.root_of(path) for path in (C, A, b"/v", b"/w/a")] == [b"/v/sub", b"/v", None, None]
 

@@ -363,7 +363,7 @@ def test_a_scan_is_in_the_journal_from_its_beginning(store_path: str, writer: Wr
     assert running == [(scan, "running", "2027-01-15T08:00:00.000Z", None, None)]
     [(roots, state, finished, summary)] = query(store_path, "SELECT roots, state, finished_at, summary FROM scans")
     assert (state, finished) == ("complete", "2027-01-15T08:00:01.500Z")
-    assert (json.loads(roots), json.loads(summary)) == (["/v", "/caf\ufffd"], {"found": 3})
+    assert (json.loads(roots), json.loads(summary)) == (["/v", "/caf\ufffd"], {"found": 3, "changes": {}})
 
 
 def test_a_scan_whose_process_died_counts_as_interrupted_when_the_next_begins(store_path: str, writer: Writer) -> None:

@@ -108,6 +108,10 @@ class _TextReport:
             lines += ["would look into:" if summary.planned else "failed:", *sorted(self._notes)]
         if self._left_out:
             lines.append(f"  ... and {self._left_out:,} more: --json tells all")
+        if summary.changes.keys() - {"added"}:
+            lines.append(
+                "changes: " + " · ".join(f"{summary.changes[kind]:,} {kind}" for kind in sorted(summary.changes))
+            )
         if summary.known_failures:
             lines.append(f"not tried again yet: {summary.known_failures:,} that failed before")
         if summary.unstable:

@@ -23,7 +23,7 @@ from qacache.scan.batches import write_batches
 from qacache.scan.crew import Crew
 from qacache.scan.discovery import Filters, Run, discover
 from qacache.scan.merge import MergeJoin
-from qacache.scan.roots import Admission, admit
+from qacache.scan.roots import Admission, admit, identify
 from qacache.scan.settle import settle
 
 if TYPE_CHECKING:
@@ -110,7 +110,9 @@ class Scan:
                 self.summary.abandoned = self._crew.abandoned
                 # what went wrong in the scan itself is the news, not that this cannot be written either
                 with suppress(StoreError) if self.summary.state == "failed" else nullcontext():
-                    writer.end_scan(self.summary.scan_id, self.summary.state, self.summary.counts())
+                    self.summary.changes = writer.end_scan(
+                        self.summary.scan_id, self.summary.state, self.summary.counts()
+                    )
 
     def _outcomes(self, roots: Sequence[bytes], began_ms: int) -> Iterator[Event]:
         with ExitStack() as resources:
@@ -188,7 +190,7 @@ class Scan:
             if root not in unlisted:
                 self._store.writer.end_root(
                     root,
-                    os.path.realpath(root),
+                    identify(root),
                     file_count=self._file_counts[root],
                     scanned_ms=began_ms,
                     unlisted=[folder for folder in unlisted if root_of(folder, roots) == root],

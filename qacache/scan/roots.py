@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from qacache.errors import RootRefused
+from qacache.filesystem import mount_of
+from qacache.models import RootIdentity
 from qacache.paths import as_folder
 from qacache.scan.discovery import collapse
 
@@ -71,6 +73,18 @@ def admit(roots: Sequence[bytes], reader: Reader, *, accept_shrink: bool = False
             guarded[folder] = identities[folder]
         # else it is gone, and that is believed
     return Admission(admitted, list(refusals.values()), guarded)
+
+
+def identify(root: bytes) -> RootIdentity:
+    """Return what `root` is, for its next scan to compare with."""
+    mount = mount_of(os.fsdecode(root))
+    try:
+        inode = os.stat(root).st_ino
+    except OSError:
+        inode = None
+    if mount is None:
+        return RootIdentity(os.path.realpath(root), inode=inode)
+    return RootIdentity(os.path.realpath(root), mount.type, mount.source, inode)
 
 
 def identity_of(folder: bytes) -> tuple[int, int] | None:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from qacache.models import RootIdentity
 from qacache.paths import nfc, range_below
 from qacache.store.database import explanation, open_reader
 
@@ -49,12 +50,12 @@ class Known(NamedTuple):
 
 
 class Root(NamedTuple):
-    """A folder that was scanned completely at least once, last at `scanned_ms`."""
+    """A folder that was scanned completely at least once, last at `scanned_ms`, and what it was then."""
 
     path: bytes
-    real_path: bytes
     scanned_ms: int
     file_count: int
+    identity: RootIdentity
 
 
 class Found(NamedTuple):
@@ -172,9 +173,10 @@ class Reader:
         if composed is not None and composed != path:
             yield composed
         for root in self._known_roots():
-            is_inside = path == root.real_path or path.startswith(range_below(root.real_path)[0])
-            if is_inside and root.real_path != root.path:
-                yield root.path + path[len(root.real_path) :]
+            real_path = root.identity.real_path
+            is_inside = path == real_path or path.startswith(range_below(real_path)[0])
+            if is_inside and real_path != root.path:
+                yield root.path + path[len(real_path) :]
 
     def below(self, path: bytes, columns: tuple[str, ...], *, only_failed: bool = False) -> Iterator[Found]:
         """Yield the rows below the folder `path` in path order."""
@@ -196,8 +198,13 @@ class Reader:
 
     def roots(self) -> list[Root]:
         """Return the roots that were ever scanned completely."""
-        rows = self._all("SELECT path, real_path, scanned_ms, file_count FROM root ORDER BY path", ())
-        return [Root(*row) for row in rows]
+        rows = self._all(
+            "SELECT path, scanned_ms, file_count, real_path, filesystem, source, inode FROM root ORDER BY path", ()
+        )
+        return [
+            Root(path, scanned_ms, file_count, RootIdentity(*identity))
+            for path, scanned_ms, file_count, *identity in rows
+        ]
 
     def _found(self, row: tuple[Any, ...]) -> Found:
         path, status, last_seen_ms, unlisted, size, mtime_ns, *values = row

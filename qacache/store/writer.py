@@ -18,6 +18,7 @@ from qacache.errors import StoreLocked
 from qacache.events import Failed, Planned, Probed, Reused, Unchanged, Unstable, Vanished, Waiting
 from qacache.paths import nfc, range_below
 from qacache.record import MEDIA_FIELDS, media_to_dict
+from qacache.store import journal
 from qacache.store.database import explained, open_writer
 from qacache.store.lock import held, lock_path
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from qacache.events import Event, ScanState
-    from qacache.models import FileStat, Probe
+    from qacache.models import FileStat, Probe, RootIdentity
 
 _MEDIA_COLUMNS = (
     *("file_id", "prober", "parser_version", "probed_ms"),
@@ -38,7 +39,7 @@ INSERT INTO file (path, path_text, nfc_path, size, mtime_ns, inode, device, dige
 VALUES (:path, :path_text, :nfc_path, :size, :mtime_ns, :inode, :device, :digest, :status, :now_ms, :now_ms)
 ON CONFLICT (path) DO UPDATE SET
     size = :size, mtime_ns = :mtime_ns, inode = :inode, device = :device, digest = :digest, status = :status,
-    last_seen_ms = :now_ms, unlisted = 0
+    last_seen_ms = :now_ms, unlisted = 0, away = 0
 """
 
 _INSERT_MEDIA = (
@@ -99,6 +100,7 @@ class Writer:
         self._retries = retries
         self._clock = clock
         self._connection = open_writer(path, busy_timeout_s)
+        self._scan_id: int | None = None
 
     def __enter__(self) -> Writer:
         return self
@@ -132,24 +134,36 @@ class Writer:
                 (self._now_ms(), names),
             )
             assert row.lastrowid is not None
-            return row.lastrowid
+            journal.begin(connection, row.lastrowid)
+        self._scan_id = row.lastrowid
+        return row.lastrowid
 
-    def end_scan(self, scan_id: int, state: ScanState, summary: Mapping[str, object]) -> None:
-        """Record how the scan ended, with its counts by outcome."""
+    def end_scan(self, scan_id: int, state: ScanState, summary: Mapping[str, object]) -> dict[str, int]:
+        """Record how the scan ended, with its counts by outcome; return how many changes of each kind it found."""
+        self._scan_id = None
         with self._transaction("ending a scan") as connection:
+            changes = journal.settle(connection, scan_id)
             connection.execute(
                 "UPDATE scan SET state = ?, finished_ms = ?, summary = ? WHERE id = ?",
-                (state, self._now_ms(), json.dumps(summary), scan_id),
+                (state, self._now_ms(), json.dumps({**summary, "changes": changes}), scan_id),
             )
+        return changes
 
     def end_root(
-        self, root: bytes, real_path: bytes, *, file_count: int, scanned_ms: int, unlisted: Sequence[bytes]
+        self,
+        root: bytes,
+        identity: RootIdentity,
+        *,
+        file_count: int,
+        scanned_ms: int,
+        unlisted: Sequence[bytes],
     ) -> None:
-        """Record that a scan saw all below `root`, but for the folders `unlisted`.
+        """Record that a scan saw all below `root`, but for the folders `unlisted`, and what the root was.
 
         `scanned_ms` is when that scan began. What the rows below `unlisted` say stays as it was.
         """
         lower, upper = range_below(root)
+        real_path, filesystem, source, inode = identity
         with self._transaction("ending a root") as connection:
             for folder in unlisted:
                 # 2 is "this time, too"; a row that was not seen before keeps the moment when it was
@@ -162,10 +176,18 @@ class Writer:
             connection.execute(
                 "UPDATE file SET unlisted = unlisted - 1 WHERE unlisted AND path >= ? AND path < ?", (lower, upper)
             )
+            # of what was not listed, nobody knows whether it came back
+            for step, folder in (*((-1, folder) for folder in unlisted), (1, root)):
+                connection.execute(
+                    "UPDATE file SET away = away + ? "
+                    "WHERE status <> 'ok' AND status = 'vanished' AND path >= ? AND path < ?",
+                    (step, *range_below(folder)),
+                )
             connection.execute(
-                "INSERT OR REPLACE INTO root (path, real_path, lower, upper, scanned_ms, file_count) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                (root, real_path, lower, upper, scanned_ms, file_count),
+                "INSERT OR REPLACE INTO root "
+                "(path, real_path, lower, upper, scanned_ms, file_count, filesystem, source, inode) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (root, real_path, lower, upper, scanned_ms, file_count, filesystem, source, inode and _signed(inode)),
             )
 
     def _write_one(
@@ -173,6 +195,9 @@ class Writer:
     ) -> None:
         match event:
             case Probed(stat, digest, probe):
+                media = probe.media
+                after = journal.Version(stat.size, digest, media.video_codec, media.duration_s)
+                self._record(connection, stat.path, after, now_ms)
                 file_id = self._upsert_file(connection, stat, digest, "ok", now_ms)
                 self._replace_media(connection, file_id, probe, now_ms)
                 connection.execute("DELETE FROM failure WHERE file_id = ?", (file_id,))
@@ -183,6 +208,7 @@ class Writer:
             case Failed():
                 self._fail(connection, event, now_ms)
             case Vanished(path):
+                self._record(connection, path, journal.NO_FILE, now_ms)
                 connection.execute(
                     "UPDATE file SET status = 'vanished', last_seen_ms = "
                     f"CASE WHEN unlisted THEN last_seen_ms ELSE max(last_seen_ms, {_SCANNED_MS}) END "
@@ -194,6 +220,10 @@ class Writer:
             case _:
                 assert_never(event)
 
+    def _record(self, connection: sqlite3.Connection, path: bytes, after: journal.Version, now_ms: int) -> None:
+        before = journal.stored_version(connection, path)
+        journal.record(connection, self._scan_id, now_ms, path, before, after)
+
     def _upsert_file(
         self, connection: sqlite3.Connection, stat: FileStat, digest: bytes | None, status: str, now_ms: int
     ) -> int:
@@ -202,7 +232,7 @@ class Writer:
             _UPSERT_FILE,
             {
                 "path": stat.path,
-                "path_text": stat.path.decode(errors="replace") if composed is None else None,
+                "path_text": journal.text_if_no_utf8(stat.path) if composed is None else None,
                 "nfc_path": None if composed == stat.path else composed,
                 "size": stat.size,
                 "mtime_ns": stat.mtime_ns,
@@ -233,6 +263,9 @@ class Writer:
         if source is None:
             return  # another process has just forgotten or changed the source: the next scan looks again
         *media, raw = source
+        known = dict(zip(_MEDIA_COLUMNS[1:], media, strict=True))
+        after = journal.Version(stat.size, digest, known["video_codec"], known["duration_s"])
+        self._record(connection, stat.path, after, now_ms)
         file_id = self._upsert_file(connection, stat, digest, "ok", now_ms)
         connection.execute(_INSERT_MEDIA, (file_id, *media))
         connection.execute(_INSERT_RAW, (file_id, raw))
@@ -249,6 +282,7 @@ class Writer:
         same_stat = before is not None and before[:2] == (stat.size, stat.mtime_ns)
         digest = event.digest or (before[2] if same_stat else None)
         same_content = digest is not None and before is not None and digest == before[2]
+        self._record(connection, stat.path, journal.Version(stat.size, digest), now_ms)
         file_id = self._upsert_file(connection, stat, digest, "failed", now_ms)
         if not same_content:
             connection.execute("DELETE FROM media WHERE file_id = ?", (file_id,))
