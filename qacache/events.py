@@ -96,15 +96,16 @@ Event = Unchanged | Probed | Reused | Failed | Vanished | Unstable | Planned | W
 class Summary:
     """What a scan came to: counts by outcome, and how it ended. A fold over its events.
 
-    `found` counts the files that discovery saw. `known_failures` is the part of `unchanged` whose last probe failed
-    and whose next is not due. `abandoned` counts probers that not even SIGKILL ended. `refused` has a sentence for
-    each root that was not scanned. `changes` counts what the scan noticed in the library by kind (`moved`...), once it
-    has ended.
+    `found` counts the files that discovery saw, `bytes` is their size. `known_failures` is the part of `unchanged`
+    whose last probe failed and whose next is not due. `abandoned` counts probers that not even SIGKILL ended.
+    `refused` has a sentence for each root that was not scanned. `changes` counts what the scan noticed in the library
+    by kind (`moved`...), once it has ended.
     """
 
     scan_id: int | None = None
     state: ScanState = "complete"
     found: int = 0
+    bytes: int = 0
     unchanged: int = 0
     known_failures: int = 0
     probed: int = 0

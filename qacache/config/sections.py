@@ -181,12 +181,36 @@ class Ffprobe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Maintenance:
+    """What `qacache vacuum` forgets."""
+
+    prune_after: int = key(
+        "maintenance.prune_after",
+        kinds.WHOLE,
+        3,
+        "A file that vanished is forgotten after so many complete scans that did not see it.",
+        unit="scans",
+        minimum=1,
+        maximum=1_000_000,
+    )
+    history_s: float = key(
+        "maintenance.history",
+        kinds.DURATION,
+        365 * DAY_S,
+        "How long scans, and what they found changed, are remembered.",
+        minimum=0,
+        maximum=36_500 * DAY_S,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole configuration; `Config()` holds the defaults of this machine."""
 
     db: Db = field(default_factory=Db)
     scan: Scan = field(default_factory=Scan)
     ffprobe: Ffprobe = field(default_factory=Ffprobe)
+    maintenance: Maintenance = field(default_factory=Maintenance)
 
 
 def sections() -> dict[str, type]:

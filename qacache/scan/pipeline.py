@@ -166,6 +166,7 @@ class Scan:
                 count, path = int(run.failure.stage == "stat"), run.path
             else:
                 count, path = len(run), run[0][0]
+                self.summary.bytes += sum([stat.st_size for _, stat in run])
             self.summary.found += count
             self._file_counts[root_of(path, roots)] += count
             yield run
