@@ -221,7 +221,7 @@ def test_unknown_key_names_the_nearest_one(toml: Path) -> None:
         ("settle = 5", "unknown key settle in {}: did you mean scan.settle?"),
         ("[db]\nzzz = 5", "unknown key db.zzz in {}: known are db.path, db.busy_timeout"),
         ("[scna]", "unknown section scna in {}: did you mean scan?"),
-        ("[zzz]", "unknown section zzz in {}: known are db, ffprobe, scan"),
+        ("[zzz]", "unknown section zzz in {}: known are db, ffprobe, maintenance, scan"),
         ("scan = 5", "scan in {}: 5 is no table: write [scan]"),
         ("[[scan]]", "scan in {}: a list is no table: write [scan]"),
         ("[scan.roots]", 'scan.roots in {}: a table is no list of paths: write ["~/Movies", "/mnt/media"]'),

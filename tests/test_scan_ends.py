@@ -222,11 +222,14 @@ def test_a_full_disk_ends_the_scan_with_what_was_stored_before(store: Store, lib
 
 
 def test_a_full_disk_while_the_events_are_closed_is_told(store: Store, library: Path) -> None:
-    gone, there = make_file(library / "1.mp4", b"1"), make_file(library / "2.mp4", b"2")
-    scan(store, library)
+    folders = [library / "a", library / "b"]
+    gone, there = make_file(folders[0] / "1.mp4", b"1"), make_file(folders[1] / "2.mp4", b"2")
+    make_file(folders[0] / "0.mp4", b"0")
+    scan(store, *folders)
     gone.unlink()
     failing: Any = FailingStore(store, fails_at=1)
-    events = prepare_scan(failing, clock=FakeClock()).events([os.fsencode(library)])
+    events = prepare_scan(failing, clock=FakeClock()).events([os.fsencode(folder) for folder in folders])
+    next(events)
     assert next(events) == Unchanged([os.fsencode(there)])
 
     with pytest.raises(StoreFull):

@@ -17,7 +17,20 @@ if TYPE_CHECKING:
 # The base of all that typer finds wrong with arguments, by whatever name a release of typer has it.
 _WrongArguments: Any = typer.BadParameter.__bases__[0]
 
-_COMMANDS = ("scan", "lookup", "probe", "reprobe", "export", "config", "migrate")
+_COMMANDS = (
+    "scan",
+    "lookup",
+    "why",
+    "probe",
+    "reprobe",
+    "failures",
+    "export",
+    "scans",
+    "diff",
+    "config",
+    "migrate",
+    "vacuum",
+)
 
 
 class _Commands(TyperGroup):

@@ -55,7 +55,10 @@ def scan(
     force: Annotated[bool, typer.Option("--force", help="Probe every file, whatever is stored.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be looked into.")] = False,
     accept_shrink: Annotated[
-        bool, typer.Option("--accept-shrink", help="Believe in an empty root: its files are really gone.")
+        bool,
+        typer.Option(
+            "--accept-shrink", help="Believe in a root that is empty, has lost most files, or is not what it was."
+        ),
     ] = False,
     json: JsonOption = False,
 ) -> None:
@@ -84,6 +87,7 @@ def scan(
         force=force,
         dry_run=dry_run,
         accept_shrink=accept_shrink,
+        max_shrink=settings.scan.max_shrink,
     )
     prober = make_prober(settings.ffprobe)
     with open_store(settings) as store:

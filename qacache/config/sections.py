@@ -114,6 +114,14 @@ class Scan:
         zero="no limit",
         flag="--rate",
     )
+    max_shrink: float = key(
+        "scan.max_shrink",
+        kinds.NUMBER,
+        0.5,
+        "How large a share of a root's files may be gone for a scan to believe it, without --accept-shrink.",
+        minimum=0,
+        maximum=1,
+    )
     retry_min_s: float = key(
         "scan.retry_min",
         kinds.DURATION,

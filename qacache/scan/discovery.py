@@ -56,6 +56,7 @@ class Filters:
 
     def __init__(self, extensions: Sequence[str], skip_names: Sequence[str] = ()) -> None:
         self._extensions = frozenset(b"." + os.fsencode(extension.lower()) for extension in extensions)
+        self._skip_names = tuple(skip_names)
         self._matches_skipped = _pattern(skip_names).match
         # spares nearly every name the pattern: few names begin as one that is skipped does
         self._first_bytes = frozenset(byte for name in skip_names for byte in _first_bytes(name))
@@ -74,6 +75,14 @@ class Filters:
     def wanted_folders(self, names: list[bytes]) -> list[bytes]:
         """Return those of the `names` of folders that are entered."""
         return [name for name in names if not self._matches_skipped(name)]
+
+    def has_wanted_extension(self, name: bytes) -> bool:
+        """Whether the name of a file ends with one of the extensions, in any case."""
+        return name[name.rfind(b".", 1) :].lower() in self._extensions
+
+    def skipping_pattern(self, name: bytes) -> str | None:
+        """Return which of the `skip_names` matches the name of a file or folder; None where none does."""
+        return next((each for each in self._skip_names if _pattern([each]).match(name)), None)
 
 
 def discover(

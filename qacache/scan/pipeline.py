@@ -25,6 +25,7 @@ from qacache.scan.discovery import Filters, Run, discover
 from qacache.scan.merge import MergeJoin
 from qacache.scan.roots import Admission, admit, identify
 from qacache.scan.settle import settle
+from qacache.scan.shrink import ShrinkGuard
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -45,7 +46,8 @@ class ScanOptions:
 
     `settle_s` is how many seconds ago a file must have been written to; `jobs` how many files are probed at a time
     (0: CPUs + 2); `rate` how many files a second are looked into (0: any number). `force` probes every file,
-    whatever is stored; `dry_run` only tells what would be done; `accept_shrink` believes in empty roots.
+    whatever is stored; `dry_run` only tells what would be done; `accept_shrink` believes in roots that are empty, are
+    not what they were, or have lost more than `max_shrink` of their files (a share from 0 to 1).
     """
 
     filters: Filters
@@ -55,6 +57,7 @@ class ScanOptions:
     force: bool = False
     dry_run: bool = False
     accept_shrink: bool = False
+    max_shrink: float = 0.5
 
 
 class Scan:
@@ -117,7 +120,9 @@ class Scan:
     def _outcomes(self, roots: Sequence[bytes], began_ms: int) -> Iterator[Event]:
         with ExitStack() as resources:
             join = self._join()
-            items = join.skip_unchanged(self._discover(roots, resources), roots)
+            items = self._guarded(join, roots).hold_back(
+                join.skip_unchanged(self._discover(roots, resources), roots), roots
+            )
             settled: Iterator[FileStat | Event] = settle(
                 items, self._options.settle_s, self._clock, is_stopped=lambda: self._crew.is_stopped
             )
@@ -148,6 +153,21 @@ class Scan:
             lost=self._admission.lost,
             is_stopped=lambda: self._crew.is_stopped,
             force=self._options.force,
+        )
+
+    def _guarded(self, join: MergeJoin, roots: Sequence[bytes]) -> ShrinkGuard:
+        usual = {root.path: root.file_count for root in self._store.reader.roots()}
+
+        def refuse(root: bytes, why: str) -> None:
+            join.unlisted.append(root)
+            self._admission.refuse_shrunken(root, why)
+
+        return ShrinkGuard(
+            {} if self._options.accept_shrink else usual,
+            self._file_counts,
+            max_share=self._options.max_shrink,
+            refuse=refuse,
+            is_stopped=lambda: self._crew.is_stopped,
         )
 
     def _discover(self, roots: Sequence[bytes], resources: ExitStack) -> Iterator[Run | Failed]:

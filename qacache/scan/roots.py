@@ -20,11 +20,13 @@ from qacache.scan.discovery import collapse
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from qacache.store.reader import Reader
+    from qacache.store.reader import Reader, Root
 
 _HINT = "check that the folder is there and mounted"
-_HINT_IF_EMPTY = f"{_HINT}; if its files are really gone, say so with --accept-shrink"
+_HINT_IF_ACCEPTABLE = f"{_HINT}; if this is how it is to be, say so with --accept-shrink"
 _EMPTY = "root is empty, but the store knows files in it"
+_REPLACED = "root is not what it was"
+_SHRUNKEN = "root has lost too many files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +52,24 @@ class Admission:
     def raise_refusals(self) -> None:
         """Raise `RootRefused` if any root was refused."""
         if self.refusals:
-            is_empty = any(refusal.startswith(_EMPTY) for refusal in self.refusals)
-            raise RootRefused("\n".join(self.refusals), hint=_HINT_IF_EMPTY if is_empty else _HINT)
+            is_acceptable = any(refusal.startswith((_EMPTY, _REPLACED, _SHRUNKEN)) for refusal in self.refusals)
+            raise RootRefused("\n".join(self.refusals), hint=_HINT_IF_ACCEPTABLE if is_acceptable else _HINT)
+
+    def refuse_shrunken(self, root: bytes, why: str) -> None:
+        """Take back the trust in a root, of which too many files turned out to be missing."""
+        self.refusals.append(f"{_SHRUNKEN}: {_name(root)}: {why}")
 
 
 def admit(roots: Sequence[bytes], reader: Reader, *, accept_shrink: bool = False) -> Admission:
     """Return which of `roots` may be scanned."""
-    known = [root.path for root in reader.roots()]
+    before = {root.path: root for root in reader.roots()}
+    known = list(before)
     # before anything else: what is unmounted from here on is noticed
     identities = {folder: identity_of(folder) for folder in (*roots, *known)}
     refusals = {root: reason for root in roots if (reason := _refusal(root, reader, accept_shrink))}
+    for root in roots:
+        if root in before and root not in refusals and not accept_shrink and _is_replaced(before[root], reader):
+            refusals[root] = f"{_REPLACED}: {_name(root)}: {_expected(before[root])}"
     admitted = collapse([root for root in roots if root not in refusals])
     inside = [folder for folder in identities if any(folder.startswith(as_folder(root)) for root in admitted)]
     for folder in inside:
@@ -73,6 +83,33 @@ def admit(roots: Sequence[bytes], reader: Reader, *, accept_shrink: bool = False
             guarded[folder] = identities[folder]
         # else it is gone, and that is believed
     return Admission(admitted, list(refusals.values()), guarded)
+
+
+def _is_replaced(before: Root, reader: Reader) -> bool:
+    """Whether another folder, or another filesystem, is there now, and none of the files that are looked for."""
+    now, then = identify(before.path), before.identity
+    is_other_mount = None not in (now.source, then.source) and now[1:3] != then[1:3]
+    is_other_folder = None not in (now.inode, then.inode) and now.inode != then.inode
+    if not (is_other_mount or is_other_folder):
+        return False
+    # devices get other names, and network filesystems other inodes: what counts is what is in it
+    anchors = reader.anchors(before.path)
+    return bool(anchors) and not any(_has_size(anchor.path, anchor.size) for anchor in anchors)
+
+
+def _expected(before: Root) -> str:
+    now, then = identify(before.path), before.identity
+    was = f"it was {then.filesystem} {then.source}" if then.source else "it was another folder"
+    if now.source and now[1:3] != then[1:3]:
+        was += f", it is {now.filesystem} {now.source}"
+    return f"{was}, with {before.file_count:,} files, of which none that was looked for is there"
+
+
+def _has_size(path: bytes, size: int) -> bool:
+    try:
+        return os.stat(path).st_size == size
+    except OSError:
+        return False
 
 
 def identify(root: bytes) -> RootIdentity:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from qacache.models import Status
 
 _PAGE = 2000
+_ANCHORS = 10
 
 
 class KnownFile(NamedTuple):
@@ -205,6 +206,18 @@ class Reader:
             Root(path, scanned_ms, file_count, RootIdentity(*identity))
             for path, scanned_ms, file_count, *identity in rows
         ]
+
+    def anchors(self, root: bytes) -> list[KnownFile]:
+        """Return some files below `root` that are there as far as is known: the first ones, and the last ones."""
+        lower, upper = range_below(root)
+        found = []
+        for order in ("", " DESC"):
+            found += self._all(
+                "SELECT path, size, mtime_ns, status FROM file WHERE path > ? AND path < ? AND status = 'ok' "
+                f"ORDER BY path{order} LIMIT {_ANCHORS}",
+                (lower, upper),
+            )
+        return [KnownFile(*row) for row in found]
 
     def _found(self, row: tuple[Any, ...]) -> Found:
         path, status, last_seen_ms, unlisted, size, mtime_ns, *values = row

@@ -1,0 +1,158 @@
+"""`qacache scans`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+import typer
+
+from qacache.cli.options import ConfigOption, DbOption, JsonOption, command_app, exit_statuses
+from qacache.cli.text import EMPTY, json_line, printable, tsv_line
+from qacache.config import load
+from qacache.store.history import ChangeKind, History
+from qacache.times import iso_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from qacache.store.history import JournaledScan
+
+app = command_app()
+
+NO_SCANS = "no scans yet; the first is made with: qacache scan FOLDER\n"
+
+OUTCOMES = ("unchanged", "reused", "probed", "failed", "vanished", "unstable")
+# of the files that were found, those that are through
+_DONE = ("unchanged", "reused", "probed", "failed", "unstable")
+_KINDS: tuple[str, ...] = get_args(ChangeKind)
+
+_MOST_SHOWN = 20
+# what is left out of the table where it would leave no room for the rest
+_WIDE = 110
+_MINUTE_S = 60
+_STATE_STYLES = {"complete": "green", "interrupted": "yellow", "failed": "red", "running": "cyan"}
+
+
+@app.command(epilog=exit_statuses(0, 1, 2, 10, 12, 130))
+def scans(
+    limit: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, help="List the last N scans; 0: all.  [default: 20 on a terminal, else all]"),
+    ] = None,
+    config: ConfigOption = None,
+    db: DbOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List the scans there were, the newest first.
+
+    Prints a table on a terminal, and tab-separated lines elsewhere.
+    """
+    settings = load(config_path=config, flags={"db.path": db}).config
+    with History(settings.db.path) as history:
+        if next(history.scans(), None) is None:
+            sys.stderr.write(NO_SCANS)
+        if json:
+            sys.stdout.writelines(json_line(_scan_dict(scan)) for scan in islice(history.scans(), limit or None))
+        elif sys.stdout.isatty():
+            _write_table(history.scans(), _MOST_SHOWN if limit is None else limit)
+        else:
+            _write_tsv(islice(history.scans(), limit or None))
+
+
+def local_time(ms: int) -> str:
+    """Return milliseconds since the epoch as people here write them, to the minute."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(ms / 1000))
+
+
+def _duration_s(scan: JournaledScan) -> float | None:
+    duration_s: float | None = scan.summary.get("duration_s")
+    return duration_s
+
+
+def _files_per_s(scan: JournaledScan) -> float | None:
+    duration_s = _duration_s(scan)
+    return sum(scan.summary.get(name, 0) for name in _DONE) / duration_s if duration_s else None
+
+
+def _scan_dict(scan: JournaledScan) -> dict[str, Any]:
+    rate = _files_per_s(scan)
+    return {
+        "event": "scan",
+        "scan_id": scan.scan_id,
+        "state": scan.state,
+        "started": iso_time(scan.started_ms),
+        "finished": iso_time(scan.finished_ms),
+        "roots": scan.roots,
+        "files_per_s": None if rate is None else round(rate, 3),
+        **dict.fromkeys(("duration_s", "found", "bytes", *OUTCOMES, "changes")),
+        **scan.summary,
+    }
+
+
+def _write_tsv(scans: Iterator[JournaledScan]) -> None:
+    head = ("scan", "started", "state", "duration_s", "found", "files_per_s", "bytes")
+    sys.stdout.write(tsv_line((*head, *OUTCOMES, *_KINDS, "roots")))
+    for scan in scans:
+        duration_s, rate, summary = _duration_s(scan), _files_per_s(scan), scan.summary
+        changes = summary.get("changes")
+        row = (
+            *(scan.scan_id, iso_time(scan.started_ms), scan.state),
+            None if duration_s is None else f"{duration_s:.3f}",
+            summary.get("found"),
+            None if rate is None else f"{rate:.1f}",
+            *(summary.get(name) for name in ("bytes", *OUTCOMES)),
+            # an end without changes counts none of any kind
+            *(None if changes is None else changes.get(kind, 0) for kind in _KINDS),
+            # as the view `scans` has it: a name may hold whatever could stand between two
+            json_line(scan.roots).removesuffix("\n"),
+        )
+        sys.stdout.write(tsv_line(row))
+
+
+def _write_table(scans: Iterator[JournaledScan], limit: int) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    is_wide = console.width >= _WIDE
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("scan", "started", "state", "took", "files", *(("speed", "size") if is_wide else ())):
+        table.add_column(name, justify="left" if name in {"started", "state"} else "right", no_wrap=True)
+    table.add_column("outcome, changes, roots", overflow="fold", min_width=16)
+    for scan in islice(scans, limit or None):
+        scan_id, started, state, *numbers = _cells(scan)
+        shown = numbers if is_wide else numbers[:2]
+        table.add_row(scan_id, started, Text(state, _STATE_STYLES[state]), *shown, Text(_story(scan)))
+    left_out = sum(1 for _ in scans)
+    if table.row_count:
+        console.print(table)
+    if left_out:
+        console.print(f"... and {left_out:,} older: --limit 0 lists all", highlight=False)
+
+
+def _cells(scan: JournaledScan) -> Iterator[str]:
+    from qacache.cli.run import rate_text
+    from qacache.cli.tables import length_text, size_text
+
+    duration_s, rate = _duration_s(scan), _files_per_s(scan)
+    found, size = scan.summary.get("found"), scan.summary.get("bytes")
+    yield str(scan.scan_id)
+    yield local_time(scan.started_ms)
+    yield scan.state
+    yield EMPTY if duration_s is None else f"{duration_s:.1f} s" if duration_s < _MINUTE_S else length_text(duration_s)
+    yield EMPTY if found is None else f"{found:,}"
+    yield EMPTY if rate is None else rate_text(rate)
+    yield EMPTY if size is None else size_text(size)
+
+
+def _story(scan: JournaledScan) -> str:
+    """Return what the scan came to, and where, in lines."""
+    outcomes = [f"{scan.summary[name]:,} {name}" for name in OUTCOMES if scan.summary.get(name)]
+    changes = [f"{count:,} {kind}" for kind, count in scan.summary.get("changes", {}).items()]
+    lines = [" · ".join(outcomes), "changes: " + " · ".join(changes) if changes else "", *map(printable, scan.roots)]
+    return "\n".join(filter(None, lines))

@@ -1,0 +1,150 @@
+"""What the journal tells: the scans there were, and the changes that each of them noticed.
+
+Out: rows, as they were committed. Each query is short, as those of `qacache.store.reader` are, so that listings of any
+length need no more memory than a page of them.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from qacache.store.database import explanation, open_reader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from qacache.events import ScanState
+
+_PAGE = 2000
+_LARGEST_ID = (1 << 63) - 1
+
+ChangeKind = Literal["added", "removed", "moved", "replaced", "re-encoded"]
+
+
+class JournaledScan(NamedTuple):
+    """A scan, as the journal has it: `finished_ms` is None of one that runs, or died.
+
+    `roots` are as text, with replacement characters where a name is no UTF-8. `summary` has the counts by outcome,
+    `duration_s` and `changes`, a mapping of kinds to counts; it is empty before the end of the scan.
+    """
+
+    scan_id: int
+    roots: list[str]
+    started_ms: int
+    finished_ms: int | None
+    state: ScanState | Literal["running"]
+    summary: dict[str, Any]
+
+
+class Change(NamedTuple):
+    """One change of one file. Sizes are in bytes; they and all else of a version is None where no file was.
+
+    `scan_id` is None of what was found since the last scan, and is the next one's. `is_half_told` says that an earlier
+    change has half of this one already: that the file left `from_path`, if it was moved, or that there is one at
+    `path`, if it was re-encoded.
+    """
+
+    change_id: int
+    scan_id: int | None
+    kind: ChangeKind
+    path: bytes
+    from_path: bytes | None
+    changed_ms: int
+    size_before: int | None
+    digest_before: bytes | None
+    codec_before: str | None
+    size_after: int | None
+    digest_after: bytes | None
+    codec_after: str | None
+    is_half_told: bool = False
+
+
+_SELECT_SCANS = "SELECT id, roots, started_ms, finished_ms, state, summary FROM scan"
+
+# A scan that was interrupted may have seen a file go, and the next one where it went; and what is there instead of a
+# file that goes now may have been there for long.
+_SELECT_CHANGES = """
+SELECT id, scan_id, kind, path, from_path, changed_ms, size_before, digest_before, codec_before,
+    size_after, digest_after, codec_after,
+    CASE WHEN from_path IS NULL THEN 0 ELSE coalesce((
+        SELECT (earlier.kind = 'removed') = (change.kind = 'moved') FROM change AS earlier
+        WHERE earlier.path = CASE change.kind WHEN 'moved' THEN change.from_path ELSE change.path END
+        AND earlier.id < change.id ORDER BY earlier.id DESC LIMIT 1
+    ), 0) END
+FROM change
+"""
+
+
+class History:
+    """Reads the journal of one store. Owns its connection, which belongs to the thread that made it.
+
+    Raises `StoreMissing`, a `SchemaError`, or `StoreCorrupt`; all methods raise `StoreError`s.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._connection = open_reader(path)
+
+    def __enter__(self) -> History:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def scans(self) -> Iterator[JournaledScan]:
+        """Yield the scans, the newest first."""
+        before = _LARGEST_ID
+        while page := self._all(f"{_SELECT_SCANS} WHERE id < ? ORDER BY id DESC LIMIT {_PAGE}", (before,)):
+            yield from map(_scan, page)
+            before = page[-1][0]
+
+    def scan(self, scan_id: int) -> JournaledScan | None:
+        """Return that scan, None where there is none (any more)."""
+        rows = self._all(f"{_SELECT_SCANS} WHERE id = ?", (scan_id,)) if scan_id <= _LARGEST_ID else []
+        return _scan(rows[0]) if rows else None
+
+    def changes(self, after: int, through: int | None = None) -> Iterator[Change]:
+        """Yield what the scans after `after` noticed, up to and including the scan `through`, in order.
+
+        Without `through` these are all changes until now: also of a scan that still runs, which tells moves from files
+        that came and went at its end only, and what was found since the last scan.
+        """
+        lower, upper = self._bounds(after, through)
+        # the plus keeps SQLite from going by scan, which would mean to sort
+        unclaimed = "" if through is not None else " OR scan_id IS NULL"
+        query = (
+            f"{_SELECT_CHANGES} WHERE id > ? AND id <= ? AND ((+scan_id > ? AND +scan_id <= ?){unclaimed}) "
+            f"ORDER BY id LIMIT {_PAGE}"
+        )
+        chosen = (after, _LARGEST_ID if through is None else through)
+        while page := self._all(query, (lower, upper, *chosen)):
+            yield from map(_change, page)
+            lower = page[-1][0]
+
+    def _bounds(self, after: int, through: int | None) -> tuple[int, int]:
+        """Return (lower, upper) such that lower < id <= upper for the changes asked for, and few others."""
+        last = _LARGEST_ID if through is None else through
+        asked = [
+            ("scan_id > ? AND scan_id <= ?", (after, last)),
+            *([("scan_id IS NULL", ())] if through is None else []),
+        ]
+        found = [self._all(f"SELECT min(id), max(id) FROM change WHERE {which}", values)[0] for which, values in asked]
+        lowest = min((low for low, _ in found if low is not None), default=1)
+        return lowest - 1, max((high for _, high in found if high is not None), default=0)
+
+    def _all(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        try:
+            return self._connection.execute(query, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise explanation(error, self.path) from error
+
+
+def _scan(row: tuple[Any, ...]) -> JournaledScan:
+    scan_id, roots, started_ms, finished_ms, state, summary = row
+    return JournaledScan(scan_id, json.loads(roots), started_ms, finished_ms, state, json.loads(summary or "{}"))
+
+
+def _change(row: tuple[Any, ...]) -> Change:
+    return Change._make(row)._replace(is_half_told=bool(row[-1]))
