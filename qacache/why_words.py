@@ -121,7 +121,7 @@ def _what_is_there(explanation: Explanation) -> Iterator[str]:
         yield f"on disk: {kind}"
     else:
         when = _when(sight.mtime_ns // 1_000_000, explanation.now_ms)
-        yield f"on disk: {sight.size:,} bytes, modified {when}{_comparison(explanation)}"
+        yield f"on disk: {_amount(sight.size)}, modified {when}{_comparison(explanation)}"
         if not sight.is_readable:
             yield "it may not be read: check its permissions"
     if explanation.is_settling:
@@ -135,7 +135,7 @@ def _comparison(explanation: Explanation) -> str:
     if not explanation.has_changed:
         return "; unchanged since it was stored"
     modified = _when(standing.mtime_ns // 1_000_000, explanation.now_ms)
-    return f"; changed since it was stored with {standing.size:,} bytes, modified {modified}"
+    return f"; changed since it was stored with {_amount(standing.size)}, modified {modified}"
 
 
 def _in_root(explanation: Explanation) -> str:
@@ -177,6 +177,10 @@ def _ways_out(explanation: Explanation) -> Iterator[str]:
 
 def _probe_now(explanation: Explanation) -> str:
     return f"qacache reprobe {_quoted(explanation.name)} probes it now"
+
+
+def _amount(size: int) -> str:
+    return "1 byte" if size == 1 else f"{size:,} bytes"
 
 
 def _when(ms: int, now_ms: int) -> str:

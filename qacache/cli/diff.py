@@ -94,7 +94,7 @@ def _scan(history: History, scan_id: int) -> JournaledScan:
     scan = history.scan(scan_id)
     if scan is None:
         known = ", ".join(_ranges(sorted(each.scan_id for each in history.scans())))
-        raise UsageError(f"no such scan: {scan_id}", hint=f"there are {known}; qacache scans lists them")
+        raise UsageError(f"no such scan: {scan_id}", hint=f"there are scans {known}; qacache scans lists them")
     return scan
 
 

@@ -54,9 +54,10 @@ def failures(
     rate: RateOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List the files that failed: why, how often, and when they are tried again.
+    """List the files that failed, and why.
 
-    Prints a table on a terminal, and tab-separated lines elsewhere. --engine, --jobs and --rate go with --retry.
+    Prints a table on a terminal, and tab-separated lines elsewhere, with how often each failed and when it is tried
+    again. --engine, --jobs and --rate go with --retry.
     """
     probing = {"ffprobe.engine": engine, "ffprobe.concurrency": jobs, "scan.rate": rate}
     if not retry and any(value is not None for value in probing.values()):

@@ -30,6 +30,7 @@ _DONE = ("unchanged", "reused", "probed", "failed", "unstable")
 _KINDS: tuple[str, ...] = get_args(ChangeKind)
 
 _MOST_SHOWN = 20
+_MOST_ROOTS = 5
 # what is left out of the table where it would leave no room for the rest
 _WIDE = 110
 _MINUTE_S = 60
@@ -154,5 +155,8 @@ def _story(scan: JournaledScan) -> str:
     """Return what the scan came to, and where, in lines."""
     outcomes = [f"{scan.summary[name]:,} {name}" for name in OUTCOMES if scan.summary.get(name)]
     changes = [f"{count:,} {kind}" for kind, count in scan.summary.get("changes", {}).items()]
-    lines = [" · ".join(outcomes), "changes: " + " · ".join(changes) if changes else "", *map(printable, scan.roots)]
+    lines = [" · ".join(outcomes), "changes: " + " · ".join(changes) if changes else ""]
+    lines += map(printable, scan.roots[:_MOST_ROOTS])
+    if len(scan.roots) > _MOST_ROOTS:
+        lines.append(f"... and {len(scan.roots) - _MOST_ROOTS:,} more")
     return "\n".join(filter(None, lines))

@@ -35,7 +35,10 @@ def why(
     db: DbOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Say in words why files are, or are not, in the store, and what to do about it."""
+    """Say in words why files are in the store, or are not.
+
+    Names the rule that skips a file, its last error and next retry, and what to do about it.
+    """
     settings = load(config_path=config, flags={"db.path": db}).config
     roots = [absolute(os.fsencode(root)) for root in settings.scan.roots]
     choice = Choice(make_filters(settings), roots, settings.scan.settle_s)
