@@ -45,7 +45,8 @@ def main(memory_bytes: int) -> None:
     _limit(memory_bytes)
     # a file may be called /dev/stdin, and a library may print
     requests, answers = os.dup(_STDIN), os.dup(_STDOUT)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), _STDIN)
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), _STDIN)
     os.dup2(_STDERR, _STDOUT)
     paths: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_receive, args=(requests, paths), daemon=True).start()
