@@ -6,10 +6,12 @@ that the child had at that time, and on no other.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
+import termios
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from qacache.probe.children import TICK_S
@@ -46,12 +48,14 @@ class Reply(NamedTuple):
     """How a question ended: the child's `answer`, or why there is none, and what it printed on standard error.
 
     `status` is the exit status of a child that is `gone`: minus the signal where one killed it, None where none could.
+    `is_unread` says that it did not even read the path.
     """
 
     end: Literal["answered", "gone", "timeout", "too-much-output", "cancelled"]
     answer: bytes = b""
     status: int | None = None
     printed: bytes = b""
+    is_unread: bool = False
 
 
 class Line:
@@ -90,7 +94,8 @@ class Line:
         except BrokenPipeError:
             self.close()
             return None
-        return self.listen(timeout_s)
+        reply = self.listen(timeout_s)
+        return None if reply.is_unread else reply
 
     def listen(self, timeout_s: float) -> Reply:
         """Wait for an answer; a child that gives none in time is killed."""
@@ -123,14 +128,22 @@ class Line:
     def _gone(self) -> Reply:
         """Return the end of a child that has closed its pipes: it is dying, or dead."""
         self._children.reaps(self._child, time.monotonic() + _DYING_S)
-        printed = self._printed()
+        printed, is_unread = self._printed(), _is_unread(self._to_child)
         self.close()
         if self._children.was_cancelled(self._child):
             return Reply("cancelled")
-        return Reply("gone", status=self._child.returncode, printed=printed)
+        return Reply("gone", status=self._child.returncode, printed=printed, is_unread=is_unread)
 
     def _printed(self) -> bytes:
         return self._stderr.read(_READ_BYTES) or b""
+
+
+def _is_unread(pipe: FileIO) -> bool:
+    """Whether there is something in the pipe, as far as the system tells."""
+    size = bytearray(4)
+    with suppress(OSError):
+        fcntl.ioctl(pipe, termios.FIONREAD, size)
+    return any(size)
 
 
 def _variables() -> dict[str, str]:

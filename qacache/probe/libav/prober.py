@@ -144,13 +144,13 @@ class LibavProber:
                     raise
                 raise _unusable(f"{self._command.python}: {error.strerror}") from error
             reply = line.listen(_START_S)
-            if reply.end == "answered":
-                self._version = f"{_NAME} {json.loads(reply.answer)['version']}"
+            if version := _version_in(reply.answer):
+                self._version = f"{_NAME} {version}"
                 return line
             line.close()
             if reply.end == "cancelled":
                 return None
-            if reply.status is not None and reply.status >= 0:
+            if reply.status is None or reply.status >= 0:
                 break  # nobody killed it: it would do so again
         if self._version:
             raise OSError(errno.EAGAIN, _no_greeting(reply))
@@ -184,6 +184,13 @@ def _module_folders() -> list[str]:
     """Return where this process has its modules from, wherever a child happens to run."""
     own = Path(__file__).parents[3]
     return [os.path.abspath(folder) for folder in sys.path if folder] + [str(own)]
+
+
+def _version_in(greeting: bytes) -> str | None:
+    try:
+        return str(json.loads(greeting)["version"])
+    except (ValueError, LookupError, TypeError):
+        return None
 
 
 def _unusable(why: str) -> ProberMissing:
