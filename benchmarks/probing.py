@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 from itertools import cycle, islice
@@ -46,7 +47,7 @@ def real_files(work: Path, media: Path | None) -> Path:
 
 def cold_scans(work: Path, folder: Path) -> Iterator[Row]:
     """Scan real files into a new store with each engine, against ffprobe and exiftool run by xargs."""
-    found = f"find '{folder}' -type f -name '*.?*' -print0 | xargs -0 -P$(nproc)"
+    found = f"find {shlex.quote(str(folder))} -type f -name '*.?*' -print0 | xargs -0 -P$(nproc)"
     # 123: xargs says that a file was refused
     runs: dict[str, Callable[[], float]] = {
         "xargs ffprobe": lambda: run(f"{found} -n1 {_FFPROBE}", statuses=(0, 123)),
@@ -75,6 +76,8 @@ def memory(work: Path, folder: Path) -> Iterator[Row]:
                 held = tree_memory_bytes(scan.pid)
                 most = max(most, held)
                 first = most if number <= _FIRST else first
+    if scan.returncode not in (0, 3):
+        raise SystemExit(f"the scan of {_MANY} files ended with {scan.returncode}")
     shutil.rmtree(work / "many")
     shown = f"{most / 1e6:.0f} MB"
     yield Row(
@@ -85,11 +88,11 @@ def memory(work: Path, folder: Path) -> Iterator[Row]:
 
 def _make_many(target: Path, folder: Path) -> None:
     """Make 20,000 files of other content each, of those in `folder` and eight bytes behind them."""
-    contents = [(path.suffix, path.read_bytes()) for path in sorted(folder.rglob("*.?*")) if path.is_file()]
-    for number, (suffix, content) in enumerate(islice(cycle(contents), _MANY)):
-        path = target / f"{number // 200}" / f"{number}{suffix}"
+    sources = [path for path in sorted(folder.rglob("*.?*")) if path.is_file()]
+    for number, source in enumerate(islice(cycle(sources), _MANY)):
+        path = target / f"{number // 200}" / f"{number}{source.suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content + number.to_bytes(8, "big"))
+        path.write_bytes(source.read_bytes() + number.to_bytes(8, "big"))
 
 
 def _scan(work: Path, engine: str, folder: Path) -> Callable[[], float]:

@@ -33,7 +33,7 @@ def probe(
 ) -> None:
     """Say what is in files, and remember nothing of it.
 
-    With --json in ffprobe's own form, as of ffprobe -show_format -show_streams -show_error.
+    With --json in ffprobe's own form, as of ffprobe -show_format -show_streams.
     """
     settings = load(config_path=config, flags={"ffprobe.engine": engine}).config
     prober = make_prober(settings.ffprobe)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ _HEADERS = ("file", "status", "size", "length", "picture", "video", "audio", "fp
 # (columns of the terminal, headers): what comes last is left out where there would be no room for names
 _ROOM = ((100, 8), (64, 5), (0, 2))
 
+_WIDE = 1000
+
 _STATUS_STYLES = {"ok": "green", "failed": "red", "vanished": "yellow", "unknown": "dim"}
 _FRESHNESS_STYLES = {"fresh": "green", "stale": "red", "offline": "yellow"}
 
@@ -53,7 +56,8 @@ def write_table(lines: Iterable[Line]) -> None:
 
 def write_probe(path: bytes, answer: Probe | Failure) -> None:
     """Print what a prober says of one file: a line on the container, and a table of its streams."""
-    console = Console()
+    # in a file or a pipe, a stream is a line however long
+    console = Console(width=None if sys.stdout.isatty() else _WIDE)
     console.print(Text(printable(path), "bold"), soft_wrap=True)
     if isinstance(answer, Failure):
         console.print(Text(f"  {answer.reason}: {printable(answer.message)}", "red"), soft_wrap=True)

@@ -16,6 +16,10 @@ CANCELLED = "cancelled"
 """The reason of the failure that a prober returns for a probe that `cancel` ended; it is never stored."""
 
 
+PASSING = frozenset({"no-process", "mount-gone", CANCELLED})
+"""Reasons that say nothing of the file: the system was short of something, a mount went away. They are never stored."""
+
+
 class Prober(Protocol):
     """Turns paths into media information; called from many threads at once."""
 

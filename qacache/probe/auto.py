@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from qacache.errors import ProberMissing
 from qacache.models import Failure
+from qacache.probe import PASSING
 
 if TYPE_CHECKING:
     from qacache.models import MediaInfo, Probe, Stream
@@ -29,10 +30,10 @@ class AutoProber:
     def version(self) -> str:
         """The versions of both, such as `libav 8.1.2, ffprobe 5.1.9`: a failure is one of both."""
         versions = []
-        for prober in (self._first, self._second):
+        for prober in (self._second,) if self._is_first_missing else (self._first, self._second):
             with suppress(ProberMissing):
                 versions.append(prober.version)
-        return ", ".join(versions) or self._first.version
+        return ", ".join(versions) or self._second.version
 
     @property
     def abandoned(self) -> int:
@@ -79,7 +80,8 @@ class AutoProber:
         except ProberMissing:
             return answer
         if isinstance(other, Failure):
-            return answer
+            # what says nothing of the file must not be taken for the last word on it
+            return other if other.reason in PASSING else answer
         return other if isinstance(answer, Failure) or _known(other.media) > _known(answer.media) else answer
 
 
@@ -95,6 +97,7 @@ def _known(media: MediaInfo) -> int:
 def _needed(stream: Stream) -> tuple[object, ...]:
     match stream.codec_type:
         case "video":
+            # without a decoder there is no pixel format
             return stream.codec_name, stream.width, stream.height, stream.pix_fmt
         case "audio":
             return stream.codec_name, stream.sample_rate, stream.channels

@@ -15,20 +15,18 @@ import threading
 import time
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
+from weakref import WeakSet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Child = subprocess.Popen[bytes]
-Limits = dict[int, tuple[int, int]]
-"""What a child may use at most: by `resource.RLIMIT_...`, the soft limit and the hard one."""
 
 DEFAULT_MEMORY_BYTES = 1024**3
 
 # How soon `cancel` is noticed where killing does not close the pipes: their holder is unkillable, or left the group.
 TICK_S = 0.2
 
-_MOST_FILES = 64
 # How long a killed child may take to be gone before it counts as unkillable.
 _REAP_S = 2.0
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "AV_LOG_FORCE_NOCOLOR": "1"}
@@ -42,6 +40,7 @@ class Children:
         self._lock = threading.RLock()
         self._running: set[Child] = set()
         self._unkillable: list[Child] = []
+        self._killed_by_cancel: WeakSet[Child] = WeakSet()
         self.is_cancelled = False
 
     @property
@@ -53,12 +52,17 @@ class Children:
         """Kill all that run; `is_cancelled` says so until `resume`, and what is started meanwhile is killed, too."""
         with self._lock:
             self.is_cancelled = True
+            self._killed_by_cancel.update(self._running)
             for child in self._running:
                 _kill(child)
 
     def resume(self) -> None:
         """Let children run again after `cancel`."""
         self.is_cancelled = False
+
+    def was_cancelled(self, child: Child) -> bool:
+        """Whether it was `cancel` that ended the child, though others may run again by now."""
+        return child in self._killed_by_cancel
 
     def start(
         self,
@@ -67,10 +71,13 @@ class Children:
         stdin: int | IO[bytes],
         stdout: int | IO[bytes],
         stderr: int | IO[bytes],
-        limits: Limits,
+        limits: Mapping[int, tuple[int, int]] = {},
         variables: Mapping[str, str] = {},
     ) -> Child:
-        """Start a program within `limits`; raises `OSError` where it cannot be started."""
+        """Start a program; raises `OSError` where that cannot be done.
+
+        `limits` are pairs, soft and hard, by `resource.RLIMIT_...`; `variables` are added to the bare environment.
+        """
         self._reap_abandoned()
         environment = {**_ENVIRONMENT, **variables}
         child = subprocess.Popen(argv, stdin=stdin, stdout=stdout, stderr=stderr, env=environment, process_group=0)
@@ -79,6 +86,7 @@ class Children:
             with self._lock:
                 self._running.add(child)
                 if self.is_cancelled:
+                    self._killed_by_cancel.add(child)
                     _kill(child)
         except BaseException:
             self.end(child)
@@ -119,22 +127,13 @@ class Children:
             return len(self._unkillable)
 
 
-def memory_limits(memory_bytes: int) -> Limits:
-    """Return the limits of every child: of address space (0: any), of files, and none may write files or cores."""
-    limits = {resource.RLIMIT_CORE: (0, 0), resource.RLIMIT_FSIZE: (0, 0)}
-    limits[resource.RLIMIT_NOFILE] = (_MOST_FILES, _MOST_FILES)
-    if memory_bytes:
-        limits[resource.RLIMIT_AS] = (memory_bytes, memory_bytes)
-    return limits
-
-
 def _kill(child: Child) -> None:
     # the group, not the child: a wrapper script's own children hold the pipes, too
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
 
 
-def _limit(pid: int, limits: Limits) -> None:
+def _limit(pid: int, limits: Mapping[int, tuple[int, int]]) -> None:
     """Bound what the child may use, on systems that can do that from outside (Linux).
 
     From here rather than by `preexec_fn`, which is unsafe with threads and slows the start, or by prlimit(1),

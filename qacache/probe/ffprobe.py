@@ -104,7 +104,7 @@ class FfprobeProber:
         said = _said(_before(url, done.stderr))
         match done.end:
             case "exited":
-                return self._answer(done, said)
+                return self._answer(path, done, said)
             case "timeout":
                 return verdicts.timed_out(_NAME, self._bounds.timeout_s, said)
             case "too-much-output":
@@ -115,7 +115,7 @@ class FfprobeProber:
     def _not_runnable(self, error: OSError) -> ProberMissing:
         return ProberMissing(f"ffprobe cannot be run: {self._binary}: {error.strerror}", hint="set ffprobe.path")
 
-    def _answer(self, done: Completed, said: list[Said]) -> Probe | Failure:
+    def _answer(self, path: bytes, done: Completed, said: list[Said]) -> Probe | Failure:
         assert done.returncode is not None
         if done.returncode < 0:
             return verdicts.killed(_NAME, -done.returncode, said)
@@ -127,7 +127,7 @@ class FfprobeProber:
             # exit 0 does not mean usable, and what ffprobe says on stderr does not mean unusable
             if done.returncode == 0:
                 return verdicts.failed(error.reason, str(error), said)
-        return verdicts.refusal(said) or _given_up(raw, said)
+        return verdicts.refusal(said) or _given_up(path, raw, said)
 
 
 def _why_no_version(done: Completed) -> str:
@@ -146,13 +146,13 @@ def _parse(stdout: bytes) -> dict[str, Any]:
     return raw
 
 
-def _given_up(raw: dict[str, Any], said: list[Said]) -> Failure:
+def _given_up(path: bytes, raw: dict[str, Any], said: list[Said]) -> Failure:
     """Return the failure that ffprobe itself reports; it reports none where it can open no decoder for a stream."""
     error = mapping(raw.get("error"))
     code, words = whole(error.get("code"), least=-LARGEST), text(error.get("string"))
     if code is None or not words:
         return verdicts.failed("invalid-data", "ffprobe gave up, perhaps on a stream that it cannot decode", said)
-    return verdicts.given_up(code, words, said)
+    return verdicts.given_up(path, code, words, said)
 
 
 def _before(url: bytes, stderr: bytes) -> bytes:

@@ -14,13 +14,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from qacache.probe.children import TICK_S, Children, Limits, memory_limits
+from qacache.probe.children import TICK_S, Child, Children
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 End = Literal["exited", "timeout", "too-much-output", "cancelled"]
 
+_MOST_FILES = 64
 OUTPUT_BYTES = 16 * 1024 * 1024
 _READ_BYTES = 64 * 1024
 _STDERR_BYTES = 64 * 1024
@@ -78,14 +79,16 @@ class Processes:
             try:
                 stdout.writer.close()
                 stderr.writer.close()
-                end, printed, said = self._read(stdout.reader, stderr.reader, deadline)
+                end, printed, said = self._read(child, stdout.reader, stderr.reader, deadline)
                 if end == "exited" and not self._children.reaps(child, deadline):
                     end = "timeout"
             finally:
                 self._children.end(child)
-        return Completed("cancelled" if self._children.is_cancelled else end, child.returncode, printed, said)
+        if self._children.was_cancelled(child):
+            end = "cancelled"
+        return Completed(end, child.returncode, printed, said)
 
-    def _read(self, stdout: int, stderr: int, deadline: float) -> tuple[End, bytes, bytes]:
+    def _read(self, child: Child, stdout: int, stderr: int, deadline: float) -> tuple[End, bytes, bytes]:
         """Read both streams until they close; what is beyond the bound of stderr is read and dropped."""
         printed, said = bytearray(), bytearray()
         end: End = "exited"
@@ -100,12 +103,12 @@ class Processes:
                         selector.unregister(key.fd)
                     key.data.extend(data)
                 del said[_STDERR_BYTES:]
-                end = self._broken(len(printed), left_s)
+                end = self._broken(child, len(printed), left_s)
         return end, bytes(printed[: self._bounds.stdout_bytes]), bytes(said)
 
-    def _broken(self, printed_bytes: int, left_s: float) -> End:
+    def _broken(self, child: Child, printed_bytes: int, left_s: float) -> End:
         """Return the bound that is broken, `exited` if none is."""
-        if self._children.is_cancelled:
+        if self._children.was_cancelled(child):
             return "cancelled"
         if printed_bytes > self._bounds.stdout_bytes:
             return "too-much-output"
@@ -125,7 +128,12 @@ class _Pipe:
         os.close(self.reader)
 
 
-def _limits(bounds: Bounds) -> Limits:
+def _limits(bounds: Bounds) -> dict[int, tuple[int, int]]:
+    """Return the limits of a program, by `resource.RLIMIT_...`; none may write files or cores."""
     cpu_s = int(bounds.timeout_s) + 1
     # at the soft limit of CPU time comes SIGXCPU, which tells why; at the hard one SIGKILL, which cannot be ignored
-    return {**memory_limits(bounds.memory_bytes), resource.RLIMIT_CPU: (cpu_s, cpu_s + 1)}
+    limits = {resource.RLIMIT_CPU: (cpu_s, cpu_s + 1), resource.RLIMIT_CORE: (0, 0), resource.RLIMIT_FSIZE: (0, 0)}
+    limits[resource.RLIMIT_NOFILE] = (_MOST_FILES, _MOST_FILES)
+    if bounds.memory_bytes:
+        limits[resource.RLIMIT_AS] = (bounds.memory_bytes, bounds.memory_bytes)
+    return limits

@@ -7,6 +7,7 @@ that spoke and its words. Out: the `Failure`, the same whichever prober met it.
 from __future__ import annotations
 
 import errno
+import os
 import re
 import signal
 from itertools import groupby
@@ -32,6 +33,8 @@ _VERDICTS = {
     _INVALID_DATA: "not readable as media",
     _END_OF_FILE: "the file ends too soon",
 }
+# What the Matroska demuxer says where it returns EIO for a file that was cut off, and not for a disk that fails.
+_CUT_OFF = ("File ended prematurely", "exceeds containing master element", "Truncating packet")
 _REFUSED = "Format not on whitelist"
 # FFmpeg 8 does not even try a playlist that is called something else.
 _NOT_TRIED = "Not detecting m3u8/hls"
@@ -56,10 +59,17 @@ def refusal(said: Iterable[Said]) -> Failure | None:
     return None
 
 
-def given_up(code: int, words: str, said: Iterable[Said]) -> Failure:
+def given_up(path: bytes, code: int, words: str, said: Iterable[Said]) -> Failure:
     """Return the failure that FFmpeg itself reports, by its error code, a negative number, and its words for it."""
-    verdict = _VERDICTS.get(code) or words[:1].lower() + words[1:]
-    return failed(REASONS.get(-code, "invalid-data"), verdict, said)
+    said = list(said)
+    if code == -errno.EPERM and _opens(path):
+        # the bare -1 of some demuxers, which mean damage
+        code = _INVALID_DATA
+    if code == -errno.EIO and any(sign in text for _, text in said for sign in _CUT_OFF):
+        code = _END_OF_FILE
+    if verdict := _VERDICTS.get(code):
+        return failed("invalid-data", verdict, said)
+    return failed(REASONS.get(-code, "invalid-data"), words[:1].lower() + words[1:], said)
 
 
 def killed(prober: str, number: int, said: Iterable[Said] = ()) -> Failure:
@@ -101,3 +111,11 @@ def in_one_line(said: Iterable[Said]) -> str:
         (f"{part}: " if part else "") + "; ".join(words for _, words in spoken)
         for part, spoken in groupby(told, key=itemgetter(0))
     )
+
+
+def _opens(path: bytes) -> bool:
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True

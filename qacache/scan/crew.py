@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from qacache.events import Failed, Probed, Reused, Unstable, Waiting
 from qacache.models import Failure, FileStat
-from qacache.probe import CANCELLED
+from qacache.probe import CANCELLED, PASSING
 from qacache.scan.digest import Hashed, digest_file
 from qacache.scan.reuse import reuse_known
 from qacache.scan.settle import look_again
@@ -32,9 +32,6 @@ Outcome = TypeVar("Outcome")
 
 _HASHERS = 2
 _NAP_S = 0.2
-
-# The system was short of something, or the mount went away: the next scan tries again.
-_PASSING = frozenset({"no-process", "mount-gone", CANCELLED})
 
 
 def default_jobs() -> int:
@@ -134,6 +131,6 @@ class Crew:
 
 def _reported(outcome: Outcome) -> Outcome:
     """Return the outcome; a failure that is not the file's own is to be told, but not to be stored."""
-    if isinstance(outcome, Failed) and outcome.failure.reason in _PASSING:
+    if isinstance(outcome, Failed) and outcome.failure.reason in PASSING:
         return replace(outcome, stat=None)
     return outcome

@@ -41,6 +41,7 @@ _FIELD_ORDERS = _numbered("- progressive tt bb tb bt")
 _DISPOSITIONS = tuple((str(each.name), each.value) for each in Disposition)
 _SHOW_IDS = 0x0008
 _MICROSECONDS = 1_000_000
+_LARGEST_SHAPE = 1024 * 1024
 
 
 def describe(container: Any) -> dict[str, Any]:
@@ -104,12 +105,12 @@ def _video(stream: Any, context: Any, dumped: Dumped) -> dict[str, Any]:
         "width": width,
         "height": height,
         "sample_aspect_ratio": _rational(ratio, ":") if ratio else None,
-        "display_aspect_ratio": _rational(ratio * width / height, ":") if ratio and width and height else None,
     }
     if not context:
         return shape
     return {
         **shape,
+        "display_aspect_ratio": _shape(ratio * width / height) if ratio and width and height else None,
         "has_b_frames": context.reorder_depth,
         "pix_fmt": context.pix_fmt,
         "level": context.level,
@@ -164,6 +165,11 @@ def _channels(layout: str) -> int:
 @cache
 def _disposition(flags: int) -> dict[str, int]:
     return {name: int(bool(flags & value)) for name, value in _DISPOSITIONS}
+
+
+def _shape(ratio: Fraction) -> str | None:
+    # what is beyond it ffprobe rounds, to numbers that mean nothing to anybody
+    return _rational(ratio, ":") if max(ratio.numerator, ratio.denominator) <= _LARGEST_SHAPE else None
 
 
 def _rational(value: Fraction | None, sign: str) -> str:

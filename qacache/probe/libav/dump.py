@@ -7,27 +7,27 @@ among the rest: such a file can only deceive about itself.
 
 from __future__ import annotations
 
-import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-_STREAM = re.compile(r"^ +Stream #\d+:(\d+)", re.MULTILINE)
-_SIDE_DATA = re.compile(r"^ +Side data:\n((?:.*\n?)*)", re.MULTILINE)
+_STREAM = re.compile(r"^ +Stream #\d+:(\d{1,4})", re.MULTILINE)
+_SIDE_DATA = re.compile(r"^ +Side data:\n", re.MULTILINE)
 _CODEC = re.compile(r"[a-z0-9_.]+")
 _TAG = re.compile(r" \(([\w.\-\[\] ]{4,20}) / 0x([0-9A-F]{4,8})\)", re.ASCII)
-_SIZE = re.compile(r", ([1-9][0-9]{0,9})x([1-9][0-9]{0,9})(?=[ ,]|$)")
-_AUDIO = re.compile(r"(?:, (\d+) Hz)?, ([^,]+)")
+_SIZE = re.compile(r", ([1-9][0-9]{0,8})x([1-9][0-9]{0,8})(?=[ ,]|$)")
+_AUDIO = re.compile(r"(?:, (\d{1,9}) Hz)?, ([^,]+)")
 _ROTATION = re.compile(r"rotation of (\S+) degrees")
 _DOVI = re.compile(
-    r"version: (\d+)\.(\d+), profile: (\d+), level: (\d+), rpu flag: (\d+), el flag: (\d+), bl flag: (\d+), "
-    r"compatibility id: (\d+)"
+    r"version: (\d{1,3})\.(\d{1,3}), profile: (\d{1,3}), level: (\d{1,3}), rpu flag: (\d), el flag: (\d), "
+    r"bl flag: (\d), compatibility id: (\d{1,3})"
 )
 _DOVI_FIELDS = (
     *("dv_version_major", "dv_version_minor", "dv_profile", "dv_level"),
     *("rpu_present_flag", "el_present_flag", "bl_present_flag", "dv_bl_signal_compatibility_id"),
 )
-_LIGHT_LEVEL = re.compile(r"MaxCLL=(\d+), MaxFALL=(\d+)")
+_LIGHT_LEVEL = re.compile(r"MaxCLL=(\d{1,9}), MaxFALL=(\d{1,9})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,11 @@ def parse_dump(text: str, types: list[str]) -> list[Dumped]:
 def _dumped(text: str, codec_type: str) -> Dumped:
     # before it stands the language, which may be any text; nothing after it is the file's
     head, _, rest = text.partition("\n")
-    side_data = _SIDE_DATA.search(rest)
+    # what follows the last of them: before come the tags, which may hold anything
+    _, *side_data = _SIDE_DATA.split(rest)
     return Dumped(
         head.rpartition(f": {codec_type.capitalize()}: ")[2],
-        [_side_data(line.strip()) for line in side_data[1].splitlines() if ":" in line] if side_data else [],
+        [_side_data(line.strip()) for line in "".join(side_data[-1:]).splitlines() if ":" in line],
     )
 
 
@@ -91,8 +92,7 @@ def _side_data(line: str) -> dict[str, Any]:
     match kind:
         case "Display Matrix":
             if found := _ROTATION.search(words):
-                angle = float(found[1])
-                side["rotation"] = int(angle) if math.isfinite(angle) else 0
+                side["rotation"] = _whole_degrees(found[1])
         case "DOVI configuration record":
             if found := _DOVI.search(words):
                 side.update(zip(_DOVI_FIELDS, map(int, found.groups()), strict=True))
@@ -100,3 +100,10 @@ def _side_data(line: str) -> dict[str, Any]:
             if found := _LIGHT_LEVEL.search(words):
                 side["max_content"], side["max_average"] = int(found[1]), int(found[2])
     return side
+
+
+def _whole_degrees(angle: str) -> int:
+    # FFmpeg 8 takes no angle at all for none
+    with suppress(ValueError, OverflowError):
+        return int(float(angle))
+    return 0

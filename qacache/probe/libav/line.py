@@ -6,11 +6,12 @@ that the child had at that time, and on no other.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
-import sys
+import termios
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from qacache.probe.children import TICK_S
@@ -18,35 +19,49 @@ from qacache.probe.libav import wire
 from qacache.probe.process import OUTPUT_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from io import FileIO
 
-    from qacache.probe.children import Children, Limits
+    from qacache.probe.children import Children
 
 _READ_BYTES = 64 * 1024
 _DYING_S = 2.0
-# The child looks for modules where the parent found them, and nowhere else: not in the current folder, nor where
-# variables point.
-_PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from qacache.probe.libav.child import main; main()"
+_ARGUMENTS = ("-I", "-B", "-X", "utf8", "-c")
+# The child looks for modules where it is told to, and nowhere else: not where it happens to be, nor where variables
+# point.
+_PROGRAM = "import sys; sys.path[:] = sys.argv[2:]; from qacache.probe.libav.child import main; main(int(sys.argv[1]))"
 
-_ARGUMENTS = ["-I", "-B", "-X", "utf8", "-c", _PROGRAM]
+
+class Command(NamedTuple):
+    """How a child is started: the interpreter, the folders of its modules, and its bytes of address space (0: any)."""
+
+    python: str
+    folders: Sequence[str]
+    memory_bytes: int
+
+    def argv(self) -> list[str]:
+        """Return the argument list."""
+        return [self.python, *_ARGUMENTS, _PROGRAM, str(self.memory_bytes), *self.folders]
 
 
 class Reply(NamedTuple):
-    """How a question ended: the child's `answer`, or why there is none, with what is left on its standard error.
+    """How a question ended: the child's `answer`, or why there is none, and what it printed on standard error.
 
     `status` is the exit status of a child that is `gone`: minus the signal where one killed it, None where none could.
+    `is_unread` says that it did not even read the path.
     """
 
     end: Literal["answered", "gone", "timeout", "too-much-output", "cancelled"]
     answer: bytes = b""
     status: int | None = None
-    stderr: bytes = b""
+    printed: bytes = b""
+    is_unread: bool = False
 
 
 class Line:
-    """One child, run by `python`, from its start to `close`; raises `OSError` where it cannot be started."""
+    """One child, from its start to `close`; raises `OSError` where it cannot be started."""
 
-    def __init__(self, children: Children, limits: Limits, python: str) -> None:
+    def __init__(self, children: Children, command: Command) -> None:
         self.asked = 0
         self._children = children
         with ExitStack() as to_close, ExitStack() as childs_ends:
@@ -57,12 +72,7 @@ class Line:
             os.set_blocking(complaints.fileno(), False)
             os.set_blocking(self._stderr.fileno(), False)
             self._child = children.start(
-                [python, *_ARGUMENTS, *sys.path],
-                stdin=requests,
-                stdout=answers,
-                stderr=complaints,
-                limits=limits,
-                variables=_variables(),
+                command.argv(), stdin=requests, stdout=answers, stderr=complaints, variables=_variables()
             )
             to_close.callback(children.end, self._child)
             self._to_close = to_close.pop_all()
@@ -84,7 +94,8 @@ class Line:
         except BrokenPipeError:
             self.close()
             return None
-        return self.listen(timeout_s)
+        reply = self.listen(timeout_s)
+        return None if reply.is_unread else reply
 
     def listen(self, timeout_s: float) -> Reply:
         """Wait for an answer; a child that gives none in time is killed."""
@@ -105,23 +116,34 @@ class Line:
         self._to_close.close()
 
     def _finished(self, read: bytearray, deadline: float) -> Reply | None:
-        size = int.from_bytes(read[: wire.HEADER_BYTES], "big") if len(read) >= wire.HEADER_BYTES else None
-        if size is not None and len(read) >= wire.HEADER_BYTES + size:
-            return Reply("answered", bytes(read[wire.HEADER_BYTES :]))
-        if self._children.is_cancelled:
+        answer = wire.message_in(read)
+        if answer is not None:
+            return Reply("answered", answer)
+        if self._children.was_cancelled(self._child):
             return Reply("cancelled")
-        if size is not None and size > OUTPUT_BYTES:
-            return Reply("too-much-output")
-        return Reply("timeout") if time.monotonic() >= deadline else None
+        if wire.promised_bytes(read) > OUTPUT_BYTES:
+            return Reply("too-much-output", printed=self._printed())
+        return Reply("timeout", printed=self._printed()) if time.monotonic() >= deadline else None
 
     def _gone(self) -> Reply:
         """Return the end of a child that has closed its pipes: it is dying, or dead."""
         self._children.reaps(self._child, time.monotonic() + _DYING_S)
-        stderr = self._stderr.read(_READ_BYTES) or b""
+        printed, is_unread = self._printed(), _is_unread(self._to_child)
         self.close()
-        if self._children.is_cancelled:
+        if self._children.was_cancelled(self._child):
             return Reply("cancelled")
-        return Reply("gone", status=self._child.returncode, stderr=stderr)
+        return Reply("gone", status=self._child.returncode, printed=printed, is_unread=is_unread)
+
+    def _printed(self) -> bytes:
+        return self._stderr.read(_READ_BYTES) or b""
+
+
+def _is_unread(pipe: FileIO) -> bool:
+    """Whether there is something in the pipe, as far as the system tells."""
+    size = bytearray(4)
+    with suppress(OSError):
+        fcntl.ioctl(pipe, termios.FIONREAD, size)
+    return any(size)
 
 
 def _variables() -> dict[str, str]:

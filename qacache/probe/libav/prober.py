@@ -8,17 +8,21 @@ hangs.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import signal
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from qacache.errors import ProberMissing
 from qacache.models import Failure, Probe
 from qacache.probe import verdicts
-from qacache.probe.children import DEFAULT_MEMORY_BYTES, Children, memory_limits
-from qacache.probe.libav.line import Line, Reply
+from qacache.probe.children import DEFAULT_MEMORY_BYTES, Children
+from qacache.probe.libav import wire
+from qacache.probe.libav.line import Command, Line, Reply
 from qacache.probe.media import PARSER_VERSION, NotMedia, parse_media, without_filename
 
 _NAME = "libav"
@@ -26,6 +30,8 @@ _HINT = 'install PyAV anew (pip install --force-reinstall av), or set ffprobe.en
 # Python and PyAV load in a tenth of a second, but not from a disk that sleeps.
 _START_S = 30.0
 _FILES_PER_CHILD = 1000
+# What the system may be short of for a while.
+_SHORTAGES = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 # How often a child is started anew when one dies that no file can be blamed for.
 _ATTEMPTS = 3
 
@@ -49,8 +55,7 @@ class LibavProber:
             raise ProberMissing("PyAV is not installed", hint=_HINT)
         self._timeout_s = timeout_s
         self._files_per_child = files_per_child
-        self._python = python
-        self._limits = memory_limits(memory_bytes)
+        self._command = Command(python, _module_folders(), memory_bytes)
         self._children = Children()
         self._idle: list[Line] = []
         self._version = ""
@@ -58,11 +63,12 @@ class LibavProber:
     @property
     def version(self) -> str:
         """Name and version, FFmpeg's, such as `libav 8.1.2`; raises `ProberMissing` where no child can be started."""
-        if not self._version:
-            # not one of the others, or after `cancel` nobody could say any more who failed on a file
-            line = self._start(Children())
-            assert line is not None
-            line.close()
+        # not one of the others, or after `cancel` nobody could say any more who failed on a file
+        try:
+            if not self._version and (line := self._started(Children())):
+                line.close()
+        except OSError as error:
+            raise _unusable(error.strerror or str(error)) from error
         return self._version
 
     @property
@@ -89,13 +95,13 @@ class LibavProber:
         """Return what is in the file at the absolute `path`, or why that cannot be told."""
         for _ in range(_ATTEMPTS):
             try:
-                line = self._idle_line() or self._start(self._children)
+                line = self._idle_line() or self._started(self._children)
             except OSError as error:
                 return verdicts.no_process(_NAME, error)
             if line is None:
                 return verdicts.cancelled()
             if reply := self._asked(line, path):
-                return self._judged(reply)
+                return self._judged(reply, path)
         return verdicts.failed("no-process", f"{_NAME} died {_ATTEMPTS} times before it got the file")
 
     def _idle_line(self) -> Line | None:
@@ -125,51 +131,84 @@ class LibavProber:
                 line.close()
         return reply
 
-    def _start(self, children: Children) -> Line | None:
-        """Return a line to a new child that has said its version; None where `cancel` came first."""
+    def _started(self, children: Children) -> Line | None:
+        """Return a line to a new child that has said its version; None where `cancel` came first.
+
+        Raises `ProberMissing` where none can be started, and `OSError` where that was possible before.
+        """
         for _ in range(_ATTEMPTS):
             try:
-                line = Line(children, self._limits, self._python)
-            except (FileNotFoundError, PermissionError) as error:
-                raise ProberMissing(f"PyAV cannot be used: {self._python}: {error.strerror}", hint=_HINT) from error
+                line = Line(children, self._command)
+            except OSError as error:
+                if error.errno in _SHORTAGES:
+                    raise
+                raise _unusable(f"{self._command.python}: {error.strerror}") from error
             reply = line.listen(_START_S)
-            if reply.end == "answered":
-                self._version = f"{_NAME} {json.loads(reply.answer)['version']}"
+            if version := _version_in(reply.answer):
+                self._version = f"{_NAME} {version}"
                 return line
+            line.close()
             if reply.end == "cancelled":
                 return None
-            if reply.status is not None and reply.status >= 0:
-                break
-        why = _died(reply).message if reply.end == "gone" else f"no answer in {_START_S:g} s"
-        raise ProberMissing(f"PyAV cannot be used: {why}", hint=_HINT)
+            if reply.status is None or reply.status >= 0:
+                break  # nobody killed it: it would do so again
+        if self._version:
+            raise OSError(errno.EAGAIN, _no_greeting(reply))
+        raise _unusable(_no_greeting(reply))
 
-    def _judged(self, reply: Reply) -> Probe | Failure:
+    def _judged(self, reply: Reply, path: bytes) -> Probe | Failure:
         match reply.end:
             case "answered":
-                return self._answer(reply.answer)
+                return self._answer(reply.answer, path)
             case "gone":
                 return _died(reply)
             case "timeout":
-                return verdicts.timed_out(_NAME, self._timeout_s)
+                return verdicts.timed_out(_NAME, self._timeout_s, wire.said_in(reply.printed))
             case "too-much-output":
-                return verdicts.said_too_much(_NAME)
+                return verdicts.said_too_much(_NAME, wire.said_in(reply.printed))
             case "cancelled":
                 return verdicts.cancelled()
 
-    def _answer(self, answer: bytes) -> Probe | Failure:
+    def _answer(self, answer: bytes, path: bytes) -> Probe | Failure:
         raw: dict[str, Any] = json.loads(answer)
         said = [(part, words) for part, words in raw.pop("log")]
         if error := raw.get("error"):
-            return verdicts.refusal(said) or verdicts.given_up(error["code"], error["string"], said)
+            return verdicts.refusal(said) or verdicts.given_up(path, error["code"], error["string"], said)
         try:
             return Probe(parse_media(raw), without_filename(raw), self.version, PARSER_VERSION)
         except NotMedia as unusable:
             return verdicts.failed(unusable.reason, str(unusable), said)
 
 
+def _module_folders() -> list[str]:
+    """Return where this process has its modules from, wherever a child happens to run."""
+    own = Path(__file__).parents[3]
+    return [os.path.abspath(folder) for folder in sys.path if folder] + [str(own)]
+
+
+def _version_in(greeting: bytes) -> str | None:
+    try:
+        return str(json.loads(greeting)["version"])
+    except (ValueError, LookupError, TypeError):
+        return None
+
+
+def _unusable(why: str) -> ProberMissing:
+    return ProberMissing(f"PyAV cannot be used: {why}", hint=_HINT)
+
+
+def _no_greeting(reply: Reply) -> str:
+    match reply.end:
+        case "gone":
+            return _died(reply).message
+        case "timeout":
+            return f"no answer in {_START_S:g} s"
+        case _:
+            return "something else answers"
+
+
 def _died(reply: Reply) -> Failure:
-    # of a traceback, or of what a library complains of at its end, the last line tells most
-    said = [("", line) for line in reply.stderr.decode(errors="replace").splitlines()[-1:]]
+    said = wire.said_in(reply.printed)
     if reply.status is None or reply.status < 0:
         return verdicts.killed(_NAME, -(reply.status or -signal.SIGKILL), said)
     return verdicts.failed("crashed", f"{_NAME} ended with exit status {reply.status}", said)
