@@ -109,7 +109,7 @@ def connect_for_writing(path: str, busy_timeout_s: float) -> sqlite3.Connection:
             "foreign_keys = ON",
             "trusted_schema = OFF",
             "cell_size_check = ON",
-            "cache_size = -16384",
+            "cache_size = -4096",
             "journal_size_limit = 67108864",
             "mmap_size = 0",
         ):
