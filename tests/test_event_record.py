@@ -94,6 +94,7 @@ def test_a_summary_tells_all_its_counts_and_how_it_ended() -> None:
         "scan_id": 7,
         "state": "interrupted",
         "found": 11,
+        "bytes": 0,
         "unchanged": 2,
         "known_failures": 0,
         "probed": 1,

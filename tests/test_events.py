@@ -72,7 +72,7 @@ def test_a_summary_counts_files_not_events() -> None:
     assert summary.counts() == {
         **dict.fromkeys(("probed", "reused", "failed", "vanished", "unstable", "planned", "known_failures"), 1),
         "unchanged": 2,
-        **dict.fromkeys(("found", "abandoned", "duration_s"), 0),
+        **dict.fromkeys(("found", "bytes", "abandoned", "duration_s"), 0),
     }
     assert summary.done == 7
 
@@ -150,6 +150,7 @@ def test_the_summary_of_a_scan_is_told_last(store: Store, library: Path) -> None
         "scan_id": 1,
         "state": "complete",
         "found": 1,
+        "bytes": 7,
         "probed": 1,
         **dict.fromkeys(("unchanged", "known_failures", "reused", "failed", "vanished", "unstable"), 0),
         **dict.fromkeys(("planned", "abandoned", "duration_s"), 0),

@@ -55,7 +55,7 @@ def diff(
     db: DbOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Say what changed in the library: how many bytes came and went, in which folders, in which files.
+    """Say what changed in the library, in which folders and files.
 
     `qacache scans` lists the scans. Folders and files come by weight, the largest difference first.
     """
