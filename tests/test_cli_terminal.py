@@ -157,7 +157,6 @@ def test_no_form_of_output_passes_escape_sequences_on(qacache: Command, hostile:
         qacache("probe", hostile),
         qacache("why", hostile),
         qacache("failures", hostile),
-        qacache("scans"),
         qacache("reprobe", hostile / "gone"),
         qacache("config", "show", "--db", hostile / "x.db"),
         qacache(HOSTILE),

@@ -143,6 +143,12 @@ def test_what_is_only_similar_is_no_new_encoding(scan: Any, name: bytes, duratio
     assert scan(lasting(name, "new", duration_s), Vanished(b"/v/film.avi")) == {"added": 1, "removed": 1}
 
 
+def test_of_two_old_encodings_none_is_guessed(scan: Any) -> None:
+    scan(lasting(b"/v/film.avi", "old", 100.0), lasting(b"/v/film.mov", "older", 100.0))
+    gone = Vanished(b"/v/film.avi"), Vanished(b"/v/film.mov")
+    assert scan(lasting(b"/v/film.mkv", "new one", 100.0), *gone) == {"added": 1, "removed": 2}
+
+
 def test_changes_between_two_scans_are_the_next_ones(scan: Any, writer: Writer, store_path: str) -> None:
     scan(probed(A, "a"))
     writer.write([probed(B, "b")])

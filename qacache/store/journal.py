@@ -148,12 +148,13 @@ def _new_encodings(connection: sqlite3.Connection, scan_id: int) -> list[tuple[i
         "WHERE scan_id = ? AND kind = 'removed'",
         (scan_id,),
     )
-    found = []
+    instead: dict[bytes, list[int]] = {}
     for change_id, path, *before in went:
-        instead = [new for new, version in _namesakes(connection, path) if _is_new_encoding(Version(*before), version)]
-        if len(instead) == 1:
-            found.append((change_id, instead[0]))
-    return found
+        fitting = [new for new, version in _namesakes(connection, path) if _is_new_encoding(Version(*before), version)]
+        if len(fitting) == 1:
+            instead.setdefault(fitting[0], []).append(change_id)
+    # where two went for one, none of them is guessed
+    return [(change_ids[0], new_path) for new_path, change_ids in instead.items() if len(change_ids) == 1]
 
 
 def _namesakes(connection: sqlite3.Connection, path: bytes) -> Iterator[tuple[bytes, Version]]:
