@@ -13,7 +13,7 @@ MOUNTINFO = "/proc/self/mountinfo"
 
 # sqlite.org/wal.html: "All processes using a database must be on the same host computer; WAL does not work over
 # a network filesystem". fuse.* covers sshfs, rclone, mergerfs and other filesystems of unknown guarantees.
-NETWORK_TYPES = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "lustre", "afs", "glusterfs"})
+NETWORK_TYPES = frozenset({"fuse", "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "lustre", "afs", "glusterfs"})
 
 
 def is_network_type(filesystem_type: str) -> bool:

@@ -29,7 +29,13 @@ REASONS = {
 """The reason of a failure by the system's error number."""
 
 
+class NoAnswer(OSError):
+    """The system did not answer in time: a mount hangs."""
+
+
 def os_failure(stage: Stage, error: OSError) -> Failure:
     """Return the failure that `error` was at `stage`."""
+    if isinstance(error, NoAnswer):
+        return Failure(stage, "no-answer", str(error))
     number = error.errno or 0
     return Failure(stage, REASONS.get(number, "os-error"), os.strerror(number).lower() if number else str(error))

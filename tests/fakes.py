@@ -50,6 +50,7 @@ class FakeProber:
     def __init__(self, answers: Mapping[bytes, Probe | Failure] | None = None, *, version: str = "fake 1") -> None:
         self.version = version
         self.abandoned = 0
+        self.longest_s = 60.0
         self.paths: list[bytes] = []
         self.answers = dict(answers or {})
         self.on_probe: Callable[[bytes], None] = lambda _: None

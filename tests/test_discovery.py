@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from qacache.events import Failed
 from qacache.scan import discovery
 from qacache.scan.discovery import Filters, Run, collapse, count_files, discover
+from qacache.scan.lookahead import LookAhead
 from tests.fakes import InlineExecutor
 
 MP4 = Filters(["mp4"])
@@ -55,9 +56,15 @@ def touch(path: Path) -> bytes:
     return os.fsencode(path)
 
 
+def ahead(executor: Executor) -> Callable[[bytes], LookAhead]:
+    """What looks ahead of the walk with `executor`."""
+    return lambda root: LookAhead(executor, ahead=8, hang_s=60.0)
+
+
 def found(*roots: bytes | Path, filters: Filters = MP4, lister: Executor | None = None) -> list[bytes]:
     """The paths that are found, failures left out."""
-    items = discover([os.fsencode(root) for root in roots], filters, lister=lister)
+    looker_of = ahead(lister) if lister else None
+    items = discover([os.fsencode(root) for root in roots], filters, looker_of=looker_of)
     return [path for item in items if not isinstance(item, Failed) for path, _ in item]
 
 
@@ -103,7 +110,7 @@ def test_a_folder_that_cannot_be_listed_ahead_is_a_failure_too(tmp_path: Path, m
     here = touch(tmp_path / "x.mp4")
     shut_folder(monkeypatch, tmp_path / "shut")
 
-    items = list(discover([os.fsencode(tmp_path)], MP4, lister=InlineExecutor()))
+    items = list(discover([os.fsencode(tmp_path)], MP4, looker_of=ahead(InlineExecutor())))
 
     assert [item.failure.reason for item in items if isinstance(item, Failed)] == ["permission-denied"]
     assert [path for item in items if not isinstance(item, Failed) for path, _ in item] == [here]
@@ -355,7 +362,7 @@ def test_the_walk_ends_early_once_it_is_stopped(tmp_path: Path) -> None:
     first = touch(tmp_path / "a" / "x.mp4")
     touch(tmp_path / "b" / "x.mp4")
     stopped = threading.Event()
-    items = discover([os.fsencode(tmp_path)], MP4, is_stopped=stopped.is_set)
+    items = discover([os.fsencode(tmp_path)], MP4, is_over=lambda _: stopped.is_set())
 
     seen = next(items)
     stopped.set()

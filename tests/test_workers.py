@@ -29,7 +29,7 @@ def double(number: int) -> str:
 
 @given(items=st.lists(st.integers() | st.text(max_size=3)), room=st.integers(1, 4))
 def test_every_item_of_the_kind_is_worked_on_and_all_others_pass(items: list[int | str], room: int) -> None:
-    workers = Workers(InlineExecutor(), double, room=room)
+    workers = Workers(double, make_executor=lambda: InlineExecutor(), room=room)
 
     results = list(workers.work_off(items, int))
 
@@ -46,7 +46,7 @@ def test_no_more_is_handed_over_than_there_is_room_for() -> None:
             yield number
 
     finished, most_taken = [], 0
-    for item in Workers(executor, double, room=3).work_off(numbers(), int):
+    for item in Workers(double, make_executor=lambda: executor, room=3).work_off(numbers(), int):
         if item == Waiting():
             most_taken = max(most_taken, len(taken) - len(finished))
             executor.run()
@@ -60,7 +60,7 @@ def test_no_more_is_handed_over_than_there_is_room_for() -> None:
 
 def test_results_come_in_the_order_they_finish() -> None:
     executor = HeldExecutor()
-    results = Workers(executor, double, room=3).work_off([1, 2, 3], int)
+    results = Workers(double, make_executor=lambda: executor, room=3).work_off([1, 2, 3], int)
     assert next(results) == Waiting()
 
     executor.run(2)
@@ -74,7 +74,7 @@ def test_results_come_in_the_order_they_finish() -> None:
 def test_other_items_do_not_wait_for_work() -> None:
     executor = HeldExecutor()
 
-    results = Workers(executor, double, room=3).work_off([1, "other"], int)
+    results = Workers(double, make_executor=lambda: executor, room=3).work_off([1, "other"], int)
 
     assert next(results) == "other"
     executor.run()
@@ -89,7 +89,7 @@ def test_a_slow_reader_slows_the_source() -> None:
             taken.append(number)
             yield number
 
-    with Workers(ThreadPoolExecutor(2), double, room=4) as workers:
+    with Workers(double, make_executor=lambda: ThreadPoolExecutor(2), room=4) as workers:
         results = (item for item in workers.work_off(numbers(), int) if item != Waiting())
         seen = {next(results) for _ in range(3)}
 
@@ -102,7 +102,7 @@ def test_what_a_job_raises_is_raised_where_the_results_are_read() -> None:
         raise RuntimeError(f"no {number}")
 
     with pytest.raises(RuntimeError, match="no 1"):
-        list(Workers(InlineExecutor(), fail, room=2).work_off([1, 2], int))
+        list(Workers(fail, make_executor=lambda: InlineExecutor(), room=2).work_off([1, 2], int))
 
 
 def test_stopping_drops_what_waits_and_finishes_what_runs() -> None:
@@ -113,7 +113,7 @@ def test_stopping_drops_what_waits_and_finishes_what_runs() -> None:
         assert may_end.wait(30)
         return double(number)
 
-    with Workers(ThreadPoolExecutor(1), work, room=3) as workers:
+    with Workers(work, make_executor=lambda: ThreadPoolExecutor(1), room=3) as workers:
         results = workers.work_off([1, 2, 3], int)
         assert next(results) == Waiting()
         assert running.wait(30)
@@ -126,7 +126,7 @@ def test_stopping_drops_what_waits_and_finishes_what_runs() -> None:
 
 def test_once_stopped_no_work_is_begun_and_other_items_still_pass() -> None:
     executor = HeldExecutor()
-    workers = Workers(executor, double, room=3)
+    workers = Workers(double, make_executor=lambda: executor, room=3)
     workers.stop()
 
     assert list(workers.work_off([1, "other", 2], int)) == ["other"]
@@ -135,7 +135,7 @@ def test_once_stopped_no_work_is_begun_and_other_items_still_pass() -> None:
 
 def test_closing_early_cancels_what_waits() -> None:
     executor = HeldExecutor()
-    results = Workers(executor, double, room=3).work_off([1, 2, "other"], int)
+    results = Workers(double, make_executor=lambda: executor, room=3).work_off([1, 2, "other"], int)
     assert next(results) == "other"
 
     results.close()
@@ -151,7 +151,7 @@ def test_a_source_that_fails_cancels_what_waits() -> None:
         raise RuntimeError("source")
 
     with pytest.raises(RuntimeError, match="source"):
-        list(Workers(executor, double, room=3).work_off(failing(), int))
+        list(Workers(double, make_executor=lambda: executor, room=3).work_off(failing(), int))
     assert [future.cancelled() for future, _ in executor.pending] == [True]
 
 
@@ -239,7 +239,7 @@ def test_a_job_that_hangs_is_left_behind_after_a_stop(monkeypatch: pytest.Monkey
         over.wait(30)
         return 0
 
-    with Workers(ThreadPoolExecutor(1), hang, room=2) as workers:
+    with Workers(hang, make_executor=lambda: ThreadPoolExecutor(1), room=2) as workers:
         results = workers.work_off([1, 2], int)
         next(results)
         hangs.wait(30)

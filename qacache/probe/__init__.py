@@ -16,7 +16,7 @@ CANCELLED = "cancelled"
 """The reason of the failure that a prober returns for a probe that `cancel` ended; it is never stored."""
 
 
-PASSING = frozenset({"no-process", "mount-gone", CANCELLED})
+PASSING = frozenset({"no-process", "mount-gone", "no-answer", CANCELLED})
 """Reasons that say nothing of the file: the system was short of something, a mount went away. They are never stored."""
 
 
@@ -26,6 +26,10 @@ class Prober(Protocol):
     @property
     def version(self) -> str:
         """Name and version, such as `ffprobe 5.1.9`; raises `ProberMissing`."""
+
+    @property
+    def longest_s(self) -> float:
+        """How many seconds a probe takes at most."""
 
     @property
     def abandoned(self) -> int:

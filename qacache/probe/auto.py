@@ -36,6 +36,11 @@ class AutoProber:
         return ", ".join(versions) or self._second.version
 
     @property
+    def longest_s(self) -> float:
+        """How many seconds a probe takes at most."""
+        return self._first.longest_s + self._second.longest_s
+
+    @property
     def abandoned(self) -> int:
         """How many probes hang in a way that not even SIGKILL ended."""
         return self._first.abandoned + self._second.abandoned

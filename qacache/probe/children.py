@@ -29,6 +29,7 @@ TICK_S = 0.2
 
 # How long a killed child may take to be gone before it counts as unkillable.
 _REAP_S = 2.0
+KILLED_WITHIN_S = 2 * _REAP_S
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "AV_LOG_FORCE_NOCOLOR": "1"}
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from qacache.errors import ProberMissing
 from qacache.models import Failure, Probe
 from qacache.probe import verdicts
-from qacache.probe.children import DEFAULT_MEMORY_BYTES
+from qacache.probe.children import DEFAULT_MEMORY_BYTES, KILLED_WITHIN_S
 from qacache.probe.formats import ALLOWED_FORMATS, ALLOWED_PROTOCOLS
 from qacache.probe.media import PARSER_VERSION, NotMedia, parse_media, without_filename
 from qacache.probe.process import Bounds, Completed, Processes
@@ -73,6 +73,11 @@ class FfprobeProber:
         name = found[1].decode(errors="replace")
         # "5.1.9-0+deb12u1" is a distribution's 5.1.9; "N-109542-g1bf1a6f" has no other name
         return f"ffprobe {name.partition('-')[0] if name[0].isdigit() else name}"
+
+    @property
+    def longest_s(self) -> float:
+        """How many seconds a probe takes at most: until the deadline, and then to be killed."""
+        return self._bounds.timeout_s + KILLED_WITHIN_S
 
     @property
     def abandoned(self) -> int:

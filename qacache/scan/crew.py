@@ -16,6 +16,7 @@ from qacache.events import Failed, Probed, Reused, Unstable, Waiting
 from qacache.models import Failure, FileStat
 from qacache.probe import CANCELLED, PASSING
 from qacache.scan.digest import Hashed, digest_file
+from qacache.scan.health import Health
 from qacache.scan.reuse import reuse_known
 from qacache.scan.settle import look_again
 from qacache.scan.workers import InFlight, Pace, Workers
@@ -47,18 +48,33 @@ class Crew:
     """The pools and what they work with. Owns its threads; who leaves it early ends the prober's processes, too.
 
     `jobs` is how many files are probed at a time (0: CPUs + 2), `rate` how many files a second are begun
-    (0: any number).
+    (0: any number). A look at a file that takes longer than `hang_s` seconds is given up. `health` is told how it goes
+    with the mounts; nothing is begun in a root that it has given up.
     """
 
-    def __init__(self, prober: Prober, *, jobs: int = 0, rate: float = 0.0) -> None:
+    def __init__(self, prober: Prober, *, jobs: int = 0, rate: float = 0.0, hang_s: float = 60.0) -> None:
         jobs = jobs or default_jobs()
         self.prober = prober
         self._is_stopped = False
         self._pace = Pace(rate, sleep=self._sleep)
         self._in_flight = InFlight()
         # room for as many again as there are threads: a thread that is done finds its next file at once
-        self._hashers = Workers(ThreadPoolExecutor(_HASHERS, "digest"), self._digest, room=2 * _HASHERS)
-        self._probers = Workers(ThreadPoolExecutor(jobs, "probe"), self._probe, room=2 * jobs)
+        self.health = Health()
+        self._hashers = Workers(
+            self._digest,
+            room=2 * _HASHERS,
+            make_executor=lambda: ThreadPoolExecutor(_HASHERS, "digest"),
+            most_s=hang_s,
+            overdue=self._overdue,
+        )
+        self._probers = Workers(
+            self._probe,
+            room=2 * jobs,
+            make_executor=lambda: ThreadPoolExecutor(jobs, "probe"),
+            # the prober has a deadline of its own; beyond it, it is the looks at the file that hang
+            most_s=prober.longest_s + hang_s,
+            overdue=lambda hashed: self._overdue(hashed.stat),
+        )
 
     def __enter__(self) -> Self:
         # an earlier run may have ended early
@@ -103,15 +119,22 @@ class Crew:
         )
         return self._probers.work_off(fresh, Hashed)
 
-    def _digest(self, stat: FileStat) -> Hashed | Unstable | Failed:
+    def _digest(self, stat: FileStat) -> Hashed | Unstable | Failed | Waiting:
+        if self.health.is_given_up(stat.path):
+            return Waiting()
         self._pace.wait()
         with self._in_flight.of(stat.path):
-            return _reported(digest_file(stat))
+            outcome = _reported(digest_file(stat))
+        self.health.note(stat.path, outcome.failure if isinstance(outcome, Failed) else None)
+        return outcome
 
     def _probe(self, hashed: Hashed) -> Probed | Failed | Unstable | Waiting:
         path = hashed.stat.path
+        if self.health.is_given_up(path):
+            return Waiting()
         with self._in_flight.of(path):
             answer = self.prober.probe(path)
+        self.health.note(path, answer if isinstance(answer, Failure) else None)
         if self._is_stopped and isinstance(answer, Failure) and answer.reason == CANCELLED:
             return Waiting()
         # whoever wrote to the file meanwhile, the answer may be of neither content
@@ -121,6 +144,12 @@ class Crew:
         if isinstance(answer, Failure):
             return _reported(Failed(path, answer, hashed.stat, hashed.digest, self.prober.version))
         return Probed(hashed.stat, hashed.digest, answer)
+
+    def _overdue(self, stat: FileStat) -> Failed:
+        """Return what becomes of a file that a thread hangs on."""
+        failure = Failure("digest", "no-answer", "no answer: the mount hangs")
+        self.health.note(stat.path, failure)
+        return Failed(stat.path, failure)
 
     def _sleep(self, seconds: float) -> None:
         """Sleep, unless stopped."""

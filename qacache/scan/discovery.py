@@ -15,9 +15,8 @@ import re
 import stat as stat_module
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 from qacache.events import Failed
 from qacache.models import Failure
@@ -25,8 +24,8 @@ from qacache.os_failures import os_failure
 from qacache.paths import as_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from concurrent.futures import Executor, Future
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Future
 
 Run = list[tuple[bytes, os.stat_result]]
 """Files that stand next to each other in path order, each with what `os.stat` says of it."""
@@ -35,10 +34,6 @@ _SLASH = 0x2F
 
 # Bounds what a folder of a million files keeps in memory at a time.
 _LONGEST_RUN = 1000
-
-# Listing on a network mount waits for its server: so many folders are asked for ahead of the one in hand.
-_AHEAD = 64
-_TICK_S = 0.2
 
 _ODD_KINDS = (
     (stat_module.S_ISFIFO, "a FIFO"),
@@ -89,25 +84,29 @@ def discover(
     roots: Sequence[bytes],
     filters: Filters,
     *,
-    lister: Executor | None = None,
-    is_stopped: Callable[[], bool] = lambda: False,
+    looker_of: Callable[[bytes], Looker] | None = None,
+    is_over: Callable[[bytes], bool] = lambda root: False,
 ) -> Iterator[Run | Failed]:
     """Yield all files below `roots` that `filters` wants, and a `Failed` for what could not be looked at.
 
-    `roots` are in walking order and do not overlap, see `collapse`. `lister`, where given, lists folders ahead of
-    the walk. The walk ends early once `is_stopped()`.
+    `roots` are in walking order and do not overlap, see `collapse`. `looker_of` gives what looks at the disk for a
+    root; by default that is this thread, when it needs to know. The walk of a root ends early once `is_over(root)`.
     """
-    listings = _Listings(filters, lister, is_stopped)
     for root in roots:
-        walks = [listings.walk(root)]
-        while walks and not is_stopped():
-            item = next(walks[-1], None)
-            if item is None:
-                walks.pop()
-            elif isinstance(item, bytes):
-                walks.append(listings.walk(item))
+        looker = looker_of(root) if looker_of else LOOK_AT_ONCE
+        coming = deque([Step(root, filters)])
+        while coming and not is_over(root):
+            looker.begin(coming)
+            step = coming.popleft()
+            try:
+                found = looker.finish(step)
+            except OSError as error:
+                yield Failed(step.folder, os_failure("list", error))
+                continue
+            if isinstance(found, Listing):
+                coming.extendleft(reversed(step.after(found, looker.most_names)))
             else:
-                yield item
+                yield from found
 
 
 def count_files(roots: Sequence[bytes], filters: Filters, *, is_over: Callable[[], bool]) -> int | None:
@@ -140,65 +139,79 @@ def collapse(roots: Sequence[bytes]) -> list[bytes]:
     return list(kept)
 
 
-class _Listings:
-    """Lists folders, ahead of time where there is a `lister`."""
-
-    def __init__(self, filters: Filters, lister: Executor | None, is_stopped: Callable[[], bool]) -> None:
-        self._filters = filters
-        self._lister = lister
-        self._is_stopped = is_stopped
-        self._coming: deque[bytes] = deque()
-        self._ahead: dict[bytes, Future[_Listing]] = {}
-
-    def walk(self, folder: bytes) -> Iterator[Run | Failed | bytes]:
-        """Yield what is in one folder, in order: runs of files, folders to enter, failures."""
-        try:
-            listing = self._list(folder)
-        except OSError as error:
-            yield Failed(folder, os_failure("list", error))
-            return
-        prefix = as_folder(folder)
-        names: list[bytes] = []
-        for name in listing.names:
-            if name[-1] == _SLASH:
-                yield from _look(folder, names, listing.odd)
-                names = []
-                yield prefix + name[:-1]
-            else:
-                names.append(name)
-        yield from _look(folder, names, listing.odd)
-
-    def _list(self, folder: bytes) -> _Listing:
-        if self._lister is None:
-            return _list_folder(folder, self._filters)
-        if self._coming and self._coming[0] == folder:
-            self._coming.popleft()
-        ahead = self._ahead.pop(folder, None)
-        listing = self._result(ahead) if ahead else _list_folder(folder, self._filters)
-        prefix = as_folder(folder)
-        self._coming.extendleft(prefix + name[:-1] for name in reversed(listing.names) if name[-1] == _SLASH)
-        for path in islice(self._coming, _AHEAD):
-            if len(self._ahead) < _AHEAD and path not in self._ahead:
-                self._ahead[path] = self._lister.submit(_list_folder, path, self._filters)
-        return listing
-
-    def _result(self, listing: Future[_Listing]) -> _Listing:
-        """Wait for a listing, but not longer than for a stop: then nothing more is made of it."""
-        while not self._is_stopped():
-            with suppress(TimeoutError):
-                return listing.result(timeout=_TICK_S)
-        return _Listing([], frozenset())
-
-
 @dataclass(frozen=True, slots=True)
-class _Listing:
+class Listing:
     """What one folder holds: names in walking order (folders end with a slash); `odd` are no plain files."""
 
     names: list[bytes]
     odd: frozenset[bytes]
 
 
-def _list_folder(folder: bytes, filters: Filters) -> _Listing:
+@dataclass(slots=True)
+class Step:
+    """A step of the walk: to list a folder, or where there are `names`, to look at these files in it.
+
+    `work`, where somebody does it ahead of the walk, is the `take` of this step, and `began` when that began.
+    """
+
+    folder: bytes
+    filters: Filters
+    names: list[bytes] = field(default_factory=list)
+    odd: frozenset[bytes] = frozenset()
+    work: Future[Listing | list[Run | Failed]] | None = None
+    began: float | None = None
+
+    def take(self) -> Listing | list[Run | Failed]:
+        """Take the step; raises `OSError` where the folder cannot be listed."""
+        return _look(self.folder, self.names, self.odd) if self.names else _list_folder(self.folder, self.filters)
+
+    def after(self, listing: Listing, most_names: int) -> list[Step]:
+        """Return the steps through the folder that this one listed, in walking order."""
+        prefix = as_folder(self.folder)
+        steps: list[Step] = []
+        names: list[bytes] = []
+        for name in listing.names:
+            is_folder = name[-1] == _SLASH
+            if names and (is_folder or len(names) == most_names):
+                steps.append(Step(self.folder, self.filters, names, listing.odd))
+                names = []
+            if is_folder:
+                steps.append(Step(prefix + name[:-1], self.filters))
+            else:
+                names.append(name)
+        if names:
+            steps.append(Step(self.folder, self.filters, names, listing.odd))
+        return steps
+
+
+class Looker(Protocol):
+    """Takes the steps of a walk, at most `most_names` files in one."""
+
+    most_names: int
+
+    def begin(self, steps: Iterable[Step]) -> None:
+        """Begin what can be begun of the `steps` that come next."""
+
+    def finish(self, step: Step) -> Listing | list[Run | Failed]:
+        """Return what came of a step; raises `OSError` where the folder cannot be listed."""
+
+
+class _LookAtOnce:
+    """Takes each step when it is its turn."""
+
+    most_names = _LONGEST_RUN
+
+    def begin(self, steps: Iterable[Step]) -> None:
+        pass
+
+    def finish(self, step: Step) -> Listing | list[Run | Failed]:
+        return step.take()
+
+
+LOOK_AT_ONCE = _LookAtOnce()
+
+
+def _list_folder(folder: bytes, filters: Filters) -> Listing:
     files: list[bytes] = []
     folders: list[bytes] = []
     odd: list[bytes] = []
@@ -213,22 +226,16 @@ def _list_folder(folder: bytes, filters: Filters) -> _Listing:
     odd = filters.wanted_files(odd)
     names = filters.wanted_files(files) + odd + [name + b"/" for name in filters.wanted_folders(folders)]
     names.sort()
-    return _Listing(names, frozenset(odd))
+    return Listing(names, frozenset(odd))
 
 
-def _look(folder: bytes, names: list[bytes], odd: frozenset[bytes]) -> Iterator[Run | Failed]:
-    """Yield the files `names` of `folder` as runs, and what cannot be looked at as failures between them."""
-    for start in range(0, len(names), _LONGEST_RUN):
-        try:
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as error:
-            yield Failed(folder, os_failure("list", error))
-            return
-        try:
-            outcomes = _stat_names(as_folder(folder), names[start : start + _LONGEST_RUN], odd, descriptor)
-        finally:
-            os.close(descriptor)
-        yield from outcomes
+def _look(folder: bytes, names: list[bytes], odd: frozenset[bytes]) -> list[Run | Failed]:
+    """Return the files `names` of `folder` as runs, and what cannot be looked at as failures between them."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return _stat_names(as_folder(folder), names, odd, descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _stat_names(prefix: bytes, names: list[bytes], odd: frozenset[bytes], descriptor: int) -> list[Run | Failed]:

@@ -41,7 +41,8 @@ class MergeJoin:
     """Compares runs of files with rows.
 
     `is_due` says of a row whose last probe failed whether it is time for another; `lost` gives the folder, if any,
-    around a path that is no longer what it was when the scan began. With `force` no file counts as unchanged. After
+    around a path that is no longer what it was when the scan began; `says_gone` whether the system is sure that a file
+    is gone. With `force` no file counts as unchanged. After
     the join, `unlisted` holds the folders that could not be listed, or not to their end.
     """
 
@@ -51,12 +52,14 @@ class MergeJoin:
         *,
         is_due: Callable[[Known], bool],
         lost: Callable[[bytes], bytes | None] = lambda path: None,
+        says_gone: Callable[[bytes], bool] | None = None,
         is_stopped: Callable[[], bool] = lambda: False,
         force: bool = False,
     ) -> None:
         self._rows = rows
         self._is_due = is_due
         self._lost = lost
+        self._says_gone = says_gone or is_gone
         self._is_stopped = is_stopped
         self._unchanged_status = None if force else "ok"
         self._roots: list[bytes] = []
@@ -103,7 +106,7 @@ class MergeJoin:
         """Move on to the first row at or behind `place`; those before it have no file."""
         while self._row[0] < place:
             path, status = self._row[0], self._row[3]
-            if status != "vanished" and not self._is_unlisted(path) and is_gone(path):
+            if status != "vanished" and not self._is_unlisted(path) and self._says_gone(path):
                 yield from self._missing(path)
             self._row = next(self._coming, _END)
 

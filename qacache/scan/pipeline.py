@@ -6,7 +6,6 @@ writer, and closing the generator is cancellation.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, nullcontext, suppress
@@ -16,12 +15,13 @@ from typing import TYPE_CHECKING
 from qacache.clock import SystemClock
 from qacache.errors import StoreError
 from qacache.events import Event, Failed, Planned, Summary
-from qacache.filesystem import filesystem_type, is_network_type
-from qacache.models import FileStat
+from qacache.models import Failure, FileStat
 from qacache.paths import root_of
 from qacache.scan.batches import write_batches
 from qacache.scan.crew import Crew
-from qacache.scan.discovery import Filters, Run, discover
+from qacache.scan.discovery import LOOK_AT_ONCE, Filters, Looker, Run, discover
+from qacache.scan.health import Health
+from qacache.scan.lookahead import LookAhead
 from qacache.scan.merge import MergeJoin
 from qacache.scan.roots import Admission, admit, identify
 from qacache.scan.settle import settle
@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     from qacache.store.reader import Known
     from qacache.store.session import Store
 
-# Folders of a network mount that are listed at a time: each listing waits for the server, none computes.
-_LISTERS = 8
+# Folders and files of a network mount that are looked at at a time: each look waits for the server, none computes.
+_LOOKERS = 8
+# For each of them, so many steps of the walk are begun before it is their turn.
+_AHEAD = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,8 @@ class ScanOptions:
     `settle_s` is how many seconds ago a file must have been written to; `jobs` how many files are probed at a time
     (0: CPUs + 2); `rate` how many files a second are looked into (0: any number). `force` probes every file,
     whatever is stored; `dry_run` only tells what would be done; `accept_shrink` believes in roots that are empty, are
-    not what they were, or have lost more than `max_shrink` of their files (a share from 0 to 1).
+    not what they were, or have lost more than `max_shrink` of their files (a share from 0 to 1). A look at a network
+    mount that takes longer than `hang_s` seconds is given up.
     """
 
     filters: Filters
@@ -58,6 +61,7 @@ class ScanOptions:
     dry_run: bool = False
     accept_shrink: bool = False
     max_shrink: float = 0.5
+    hang_s: float = 60.0
 
 
 class Scan:
@@ -68,7 +72,8 @@ class Scan:
         self._store = store
         self._options = options
         self._clock = clock or SystemClock()
-        self._crew = Crew(prober, jobs=options.jobs, rate=options.rate)
+        self._health = Health()
+        self._crew = Crew(prober, jobs=options.jobs, rate=options.rate, hang_s=options.hang_s)
         self._admission = Admission([], [])
         self._file_counts: Counter[bytes] = Counter()
 
@@ -86,8 +91,11 @@ class Scan:
         Raises `StoreLocked` where another scan runs, `StoreError` where results cannot be stored, and `RootRefused`
         where a root cannot be trusted: after the others were scanned, at once where there is no other.
         """
-        self._admission = admit(roots, self._store.reader, accept_shrink=self._options.accept_shrink)
+        self._admission = admit(
+            roots, self._store.reader, accept_shrink=self._options.accept_shrink, hang_s=self._options.hang_s
+        )
         self.summary.refused = self._admission.refusals
+        self._health = self._crew.health = Health(self._admission.roots)
         if self._admission.roots:
             with self._crew:
                 run = self._dry_run if self._options.dry_run else self._journaled
@@ -151,6 +159,7 @@ class Scan:
             self._store.reader,
             is_due=self._is_due,
             lost=self._admission.lost,
+            says_gone=self._admission.is_gone,
             is_stopped=lambda: self._crew.is_stopped,
             force=self._options.force,
         )
@@ -171,22 +180,42 @@ class Scan:
         )
 
     def _discover(self, roots: Sequence[bytes], resources: ExitStack) -> Iterator[Run | Failed]:
-        lister = None
-        if any(is_network_type(filesystem_type(os.fsdecode(root)) or "") for root in roots):
-            lister = ThreadPoolExecutor(_LISTERS, "list")
-            # not waited for: on a dead mount a listing never ends
-            resources.callback(lister.shutdown, wait=False, cancel_futures=True)
-        runs = discover(roots, self._options.filters, lister=lister, is_stopped=lambda: self._crew.is_stopped)
-        return self._counted(runs, roots)
+        def looker_of(root: bytes) -> Looker:
+            if not self._admission.is_network(root):
+                return LOOK_AT_ONCE
+            # of its own: what hangs on one mount must not keep the next one waiting
+            return resources.enter_context(
+                LookAhead(
+                    ThreadPoolExecutor(_LOOKERS, "look"),
+                    ahead=_AHEAD * _LOOKERS,
+                    hang_s=self._options.hang_s,
+                    is_stopped=lambda: self._crew.is_stopped,
+                )
+            )
+
+        def walk() -> Iterator[Run | Failed]:
+            for root in roots:
+                yield from discover([root], self._options.filters, looker_of=looker_of, is_over=self._is_over)
+                # before the rows of the next root come: no row of this one is to be missed
+                if self._health.is_given_up(root):
+                    why = f"given up after several errors in a row, the last of them: {self._health.why(root)}"
+                    yield Failed(root, Failure("list", "mount-gone", why))
+
+        return self._counted(walk(), roots)
+
+    def _is_over(self, root: bytes) -> bool:
+        return self._crew.is_stopped or self._health.is_given_up(root)
 
     def _counted(self, runs: Iterable[Run | Failed], roots: Sequence[bytes]) -> Iterator[Run | Failed]:
-        """Pass all on, and count the files of each root."""
+        """Pass all on, count the files of each root, and note whether its mount answers."""
         for run in runs:
             if isinstance(run, Failed):
                 count, path = int(run.failure.stage == "stat"), run.path
+                self._health.note(path, run.failure)
             else:
                 count, path = len(run), run[0][0]
                 self.summary.bytes += sum([stat.st_size for _, stat in run])
+                self._health.note(path, None)
             self.summary.found += count
             self._file_counts[root_of(path, roots)] += count
             yield run
@@ -208,11 +237,12 @@ class Scan:
 
     def _end_roots(self, roots: Sequence[bytes], unlisted: Sequence[bytes], began_ms: int) -> None:
         for root in roots:
-            if root not in unlisted:
-                self._store.writer.end_root(
-                    root,
-                    identify(root),
-                    file_count=self._file_counts[root],
-                    scanned_ms=began_ms,
-                    unlisted=[folder for folder in unlisted if root_of(folder, roots) == root],
-                )
+            if root in unlisted or self._health.is_given_up(root) or self._admission.lost(root):
+                continue
+            self._store.writer.end_root(
+                root,
+                identify(root),
+                file_count=self._file_counts[root],
+                scanned_ms=began_ms,
+                unlisted=[folder for folder in unlisted if root_of(folder, roots) == root],
+            )

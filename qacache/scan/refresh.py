@@ -88,7 +88,7 @@ class Refresh:
         if stat_module.S_ISREG(stat.st_mode):
             yield FileStat.of(path, stat)
         elif stat_module.S_ISDIR(stat.st_mode):
-            for run in discover([path], self._filters, is_stopped=lambda: self._crew.is_stopped):
+            for run in discover([path], self._filters, is_over=lambda _: self._crew.is_stopped):
                 if isinstance(run, Failed):
                     yield run
                 else:

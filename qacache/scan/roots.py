@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from qacache.errors import RootRefused
-from qacache.filesystem import mount_of
+from qacache.filesystem import is_network_type, mount_of
 from qacache.models import RootIdentity
+from qacache.os_failures import NoAnswer
 from qacache.paths import as_folder
 from qacache.scan.discovery import collapse
+from qacache.scan.merge import is_gone
+from qacache.scan.workers import within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,25 +32,56 @@ _REPLACED = "root is not what it was"
 _SHRUNKEN = "root has lost too many files"
 
 
+class Look(NamedTuple):
+    """The first look at a folder: device and inode, None where it has none, and whether it is on a network mount."""
+
+    identity: tuple[int, int] | None
+    is_network: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Admission:
     """Which roots may be scanned, and why others may not.
 
     `guarded` are the roots, and those of earlier scans that lie inside one, each with what it was before the scan:
-    device and inode, None where it is not to be trusted at all.
+    device and inode, None where it is not to be trusted at all. `networks` are those that a server may leave without an
+    answer; after `hang_s` seconds they count as gone.
     """
 
     roots: list[bytes]
     refusals: list[str]
     guarded: Mapping[bytes, tuple[int, int] | None] = field(default_factory=dict)
+    networks: frozenset[bytes] = frozenset()
+    hang_s: float = 60.0
 
     def lost(self, path: bytes) -> bytes | None:
         """Return the guarded folder that `path` is or lies in and that is not what it was, None if all are."""
         for folder, identity in self.guarded.items():
             is_around = path == folder or path.startswith(as_folder(folder))
-            if is_around and (identity is None or identity != identity_of(folder)):
+            if is_around and (identity is None or identity != self._identity_now(folder)):
                 return folder
         return None
+
+    def is_gone(self, path: bytes) -> bool:
+        """Whether the operating system says for sure that there is no such file."""
+        if not self.is_network(path):
+            return is_gone(path)
+        try:
+            return within(self.hang_s, is_gone, path)
+        except NoAnswer:
+            return False
+
+    def is_network(self, path: bytes) -> bool:
+        """Whether what `path` is on may be left without an answer."""
+        return any(path == folder or path.startswith(as_folder(folder)) for folder in self.networks)
+
+    def _identity_now(self, folder: bytes) -> tuple[int, int] | None:
+        if not self.is_network(folder):
+            return identity_of(folder)
+        try:
+            return within(self.hang_s, identity_of, folder)
+        except NoAnswer:
+            return None
 
     def raise_refusals(self) -> None:
         """Raise `RootRefused` if any root was refused."""
@@ -60,29 +94,46 @@ class Admission:
         self.refusals.append(f"{_SHRUNKEN}: {_name(root)}: {why}")
 
 
-def admit(roots: Sequence[bytes], reader: Reader, *, accept_shrink: bool = False) -> Admission:
-    """Return which of `roots` may be scanned."""
+def admit(roots: Sequence[bytes], reader: Reader, *, accept_shrink: bool = False, hang_s: float = 60.0) -> Admission:
+    """Return which of `roots` may be scanned; one that does not answer in `hang_s` seconds may not."""
     before = {root.path: root for root in reader.roots()}
-    known = list(before)
+    known = [path for path in before if any(path.startswith(as_folder(root)) for root in roots)]
     # before anything else: what is unmounted from here on is noticed
-    identities = {folder: identity_of(folder) for folder in (*roots, *known)}
-    refusals = {root: reason for root in roots if (reason := _refusal(root, reader, accept_shrink))}
+    looks, refusals = _first_looks([*roots, *known], hang_s)
     for root in roots:
-        if root in before and root not in refusals and not accept_shrink and _is_replaced(before[root], reader):
-            refusals[root] = f"{_REPLACED}: {_name(root)}: {_expected(before[root])}"
+        if root not in refusals and (reason := _refusal(root, before.get(root), reader, accept_shrink)):
+            refusals[root] = reason
     admitted = collapse([root for root in roots if root not in refusals])
-    inside = [folder for folder in identities if any(folder.startswith(as_folder(root)) for root in admitted)]
+    inside = [folder for folder in looks if any(folder.startswith(as_folder(root)) for root in admitted)]
     for folder in inside:
         if folder not in refusals and (reason := _refusal_inside(folder, reader, accept_shrink)):
             refusals[folder] = reason
-    guarded = {root: identities.get(root) for root in admitted}
-    for folder in inside:
-        if folder in refusals:
-            guarded[folder] = None
-        elif identities[folder] is not None:
-            guarded[folder] = identities[folder]
-        # else it is gone, and that is believed
-    return Admission(admitted, list(refusals.values()), guarded)
+    # one inside that is gone, and was not refused, is believed to be
+    guarded = {
+        folder: None if folder in refusals else looks[folder].identity
+        for folder in (*admitted, *inside)
+        if folder in admitted or folder in refusals or looks[folder].identity is not None
+    }
+    networks = frozenset(folder for folder, look in looks.items() if look.is_network)
+    return Admission(admitted, list(refusals.values()), guarded, networks, hang_s)
+
+
+def _first_looks(folders: Sequence[bytes], hang_s: float) -> tuple[dict[bytes, Look], dict[bytes, str]]:
+    """Return what is at each of `folders`, and a refusal for those that do not answer."""
+    looks: dict[bytes, Look] = {}
+    refusals: dict[bytes, str] = {}
+    for folder in folders:
+        try:
+            looks[folder] = within(hang_s, _look_at, folder)
+        except NoAnswer as error:
+            looks[folder] = Look(None, is_network=True)
+            refusals[folder] = f"root does not answer: {_name(folder)}: {error}"
+    return looks, refusals
+
+
+def _look_at(folder: bytes) -> Look:
+    mount = mount_of(os.fsdecode(folder))
+    return Look(identity_of(folder), is_network_type(mount.type) if mount else False)
 
 
 def _is_replaced(before: Root, reader: Reader) -> bool:
@@ -133,7 +184,7 @@ def identity_of(folder: bytes) -> tuple[int, int] | None:
     return stat.st_dev, stat.st_ino
 
 
-def _refusal(root: bytes, reader: Reader, accept_shrink: bool) -> str | None:
+def _refusal(root: bytes, before: Root | None, reader: Reader, accept_shrink: bool) -> str | None:
     try:
         is_empty = _is_empty(root)
     except FileNotFoundError:
@@ -142,7 +193,11 @@ def _refusal(root: bytes, reader: Reader, accept_shrink: bool) -> str | None:
         return f"root is no folder: {_name(root)}"
     except OSError as error:
         return f"root cannot be listed: {_name(root)}: {(error.strerror or str(error)).lower()}"
-    return _refusal_if_empty(root, is_empty and not accept_shrink, reader)
+    if is_empty and not accept_shrink:
+        return _refusal_if_empty(root, True, reader)
+    if before and not accept_shrink and _is_replaced(before, reader):
+        return f"{_REPLACED}: {_name(root)}: {_expected(before)}"
+    return None
 
 
 def _refusal_inside(folder: bytes, reader: Reader, accept_shrink: bool) -> str | None:

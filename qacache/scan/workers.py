@@ -7,14 +7,17 @@ pipeline, and memory stays flat. (`Executor.map` would read the whole stream fir
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from concurrent.futures import wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 
 from qacache.events import Waiting
+from qacache.os_failures import NoAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,6 +32,21 @@ _TICK_S = 0.2
 
 # How long a stop waits for jobs to end; on a dead mount they never do.
 _GRACE_S = 3.0
+
+
+def within(most_s: float, function: Callable[..., Result], *arguments: object) -> Result:
+    """Return what `function(*arguments)` does, in a thread of its own.
+
+    Raises what it raises, and `NoAnswer` where it takes longer: the thread is left to what it hangs on.
+    """
+    executor = ThreadPoolExecutor(1, "within")
+    try:
+        future = executor.submit(function, *arguments)
+        if not wait([future], timeout=most_s).done:
+            raise NoAnswer(f"no answer in {most_s:g} s")
+        return future.result()
+    finally:
+        executor.shutdown(wait=False)
 
 
 class Pace:
@@ -82,22 +100,43 @@ class InFlight:
         return path, self._now() - since
 
 
+@dataclass(eq=False, slots=True)
+class _Job(Generic[Work]):
+    """One item that is worked on; `began` when a thread took it."""
+
+    item: Work
+    began: float | None = None
+
+
 class Workers(Generic[Work, Result]):
     """A pool of threads with one job, and `room` for that many items at a time, those that wait for a thread included.
 
-    Owns its executor, which may be anything that runs functions: tests pass one that does so at once. `abandoned`
-    counts the jobs that did not end within a grace time after `stop`: they hang in the kernel, and their threads are
-    left to it.
+    Owns its executors, which may be anything that runs functions: tests pass one that does so at once. An item that a
+    thread works on for more than `most_s` seconds is what `overdue` makes of it: the thread hangs in the kernel and is
+    left to it, and there are new ones for the rest. `abandoned` counts these, and what did not end within a grace time
+    after `stop`.
     """
 
-    def __init__(self, executor: Executor, job: Callable[[Work], Result], *, room: int) -> None:
-        self._executor = executor
+    def __init__(
+        self,
+        job: Callable[[Work], Result],
+        *,
+        room: int,
+        make_executor: Callable[[], Executor],
+        most_s: float = math.inf,
+        overdue: Callable[[Work], Result] | None = None,
+    ) -> None:
         self._job = job
         self._room = room
+        self._make_executor = make_executor
+        self._executor = make_executor()
+        self._most_s = most_s if overdue else math.inf
+        self._overdue = overdue
         # no Event: a signal handler that stops may interrupt a thread that holds the lock of one
         self._is_stopped = False
         self._give_up_at = 0.0
-        self._running: set[Future[Result]] = set()
+        self._running: dict[Future[Result], _Job[Work]] = {}
+        self._finished: SimpleQueue[Future[Result]] = SimpleQueue()
         self.abandoned = 0
 
     def __enter__(self) -> Self:
@@ -107,7 +146,7 @@ class Workers(Generic[Work, Result]):
         self._executor.shutdown(wait=False, cancel_futures=True)
         # who interrupts a second time has waited long enough
         wait(self._running, timeout=0.0 if kind is KeyboardInterrupt else self._patience_s())
-        self.abandoned = sum(not future.done() for future in self._running)
+        self.abandoned += sum(not future.done() for future in self._running)
 
     def stop(self) -> None:
         """Begin no more work: what waits for a thread is dropped, what runs may finish."""
@@ -116,57 +155,73 @@ class Workers(Generic[Work, Result]):
 
     def work_off(self, items: Iterable[Work | Other], kind: type[Work]) -> Iterator[Result | Other | Waiting]:
         """Yield the job's result for each item of `kind`, in the order they finish, and all others as they come."""
-        finished: SimpleQueue[Future[Result]] = SimpleQueue()
-        running = self._running
         try:
             for item in items:
                 if not isinstance(item, kind):
                     yield cast("Other", item)
                 else:
-                    while len(running) >= self._room and not self._is_stopped:
-                        yield from _next(finished, running, _TICK_S)
-                    self._begin(item, finished, running)
-                while not finished.empty():
-                    yield from _next(finished, running, 0.0)
-            yield from self._rest(finished, running)
+                    while len(self._running) >= self._room and not self._is_stopped:
+                        yield from self._next(_TICK_S)
+                    self._begin(item)
+                while not self._finished.empty():
+                    yield from self._next(0.0)
+            yield from self._rest()
         finally:
-            _drop(running)
+            self._drop()
 
-    def _begin(self, item: Work, finished: SimpleQueue[Future[Result]], running: set[Future[Result]]) -> None:
+    def _begin(self, item: Work) -> None:
         if not self._is_stopped:
-            future = self._executor.submit(self._job, item)
-            running.add(future)
-            future.add_done_callback(finished.put)
+            job = _Job(item)
+            future = self._executor.submit(self._run, job)
+            self._running[future] = job
+            future.add_done_callback(self._finished.put)
 
-    def _rest(self, finished: SimpleQueue[Future[Result]], running: set[Future[Result]]) -> Iterator[Result | Waiting]:
+    def _run(self, job: _Job[Work]) -> Result:
+        job.began = time.monotonic()
+        return self._job(job.item)
+
+    def _rest(self) -> Iterator[Result | Waiting]:
         """Yield what still runs; after a stop, only what ends soon."""
-        while running:
+        while self._running:
             if self._is_stopped:
-                _drop(running)
+                self._drop()
                 if not self._patience_s():
-                    self.abandoned = len(running)
                     return
-            yield from _next(finished, running, _TICK_S)
+            yield from self._next(_TICK_S)
+
+    def _next(self, timeout_s: float) -> Iterator[Result | Waiting]:
+        """Yield the next result, `Waiting` if there is none in time, nothing for what was dropped."""
+        try:
+            future = self._finished.get(timeout=timeout_s)
+        except Empty:
+            yield from self._given_up()
+            yield Waiting()
+            return
+        # one that was given up may end after all
+        if self._running.pop(future, None) is not None and not future.cancelled():
+            yield future.result()
+
+    def _given_up(self) -> Iterator[Result]:
+        """Yield what becomes of the items on which threads hang, and let others go on with the rest."""
+        latest = time.monotonic() - self._most_s
+        hanging = [job for job in self._running.values() if job.began is not None and job.began <= latest]
+        if not hanging or self._is_stopped or self._overdue is None:
+            return
+        self.abandoned += len(hanging)
+        waiting = [future for future in self._running if future.cancel()]
+        again = [self._running.pop(future) for future in waiting]
+        self._running = {future: job for future, job in self._running.items() if job not in hanging}
+        self._executor.shutdown(wait=False)
+        self._executor = self._make_executor()
+        for job in again:
+            self._begin(job.item)
+        for job in hanging:
+            yield self._overdue(job.item)
+
+    def _drop(self) -> None:
+        for future in list(self._running):
+            future.cancel()
 
     def _patience_s(self) -> float:
         """Return for how long to wait for what still runs: counted from the stop, if there was one."""
         return max(0.0, self._give_up_at - time.monotonic()) if self._is_stopped else _GRACE_S
-
-
-def _next(
-    finished: SimpleQueue[Future[Result]], running: set[Future[Result]], timeout_s: float
-) -> Iterator[Result | Waiting]:
-    """Yield the next result, `Waiting` if there is none in time, nothing for what was dropped."""
-    try:
-        future = finished.get(timeout=timeout_s)
-    except Empty:
-        yield Waiting()
-        return
-    running.discard(future)
-    if not future.cancelled():
-        yield future.result()
-
-
-def _drop(running: set[Future[Result]]) -> None:
-    for future in list(running):
-        future.cancel()

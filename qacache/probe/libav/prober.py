@@ -20,7 +20,7 @@ from typing import Any
 from qacache.errors import ProberMissing
 from qacache.models import Failure, Probe
 from qacache.probe import verdicts
-from qacache.probe.children import DEFAULT_MEMORY_BYTES, Children
+from qacache.probe.children import DEFAULT_MEMORY_BYTES, KILLED_WITHIN_S, Children
 from qacache.probe.libav import wire
 from qacache.probe.libav.line import Command, Line, Reply
 from qacache.probe.media import PARSER_VERSION, NotMedia, parse_media, without_filename
@@ -70,6 +70,11 @@ class LibavProber:
         except OSError as error:
             raise _unusable(error.strerror or str(error)) from error
         return self._version
+
+    @property
+    def longest_s(self) -> float:
+        """How many seconds a probe takes at most: children to start, the deadline, and then to be killed."""
+        return _ATTEMPTS * (_START_S + KILLED_WITHIN_S) + self._timeout_s
 
     @property
     def abandoned(self) -> int:
