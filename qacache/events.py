@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from qacache.models import Failure, FileStat, Probe
 
 ScanState = Literal["complete", "interrupted", "failed"]
-PlanReason = Literal["new", "changed", "retry", "forced"]
+PlanReason = Literal["new", "changed", "retry", "verify", "forced"]
 
 
 @dataclass(frozen=True, slots=True)

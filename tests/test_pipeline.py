@@ -246,6 +246,41 @@ def make_broken(library: Path) -> Path:
     return library / "broken"
 
 
+class TestVerifyDigest:
+    def test_a_file_that_was_replaced_with_the_same_size_and_mtime_is_found(self, store: Store, library: Path) -> None:
+        path, same = make_file(library / "x.mp4", b"before"), make_file(library / "y.mp4", b"as it was")
+        scan(store, library)
+        stat = path.stat()
+        path.write_bytes(b"behind")
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+        assert set(told(scan(store, library)).values()) == {"unchanged"}
+        outcomes = told(scan(store, library, verify_digest=True))
+        assert (outcomes[path.name], outcomes[same.name]) == ("probed", "unchanged")
+        assert set(told(scan(store, library, verify_digest=True)).values()) == {"unchanged"}
+
+    def test_content_that_is_as_it_was_is_neither_probed_nor_written(self, store: Store, library: Path) -> None:
+        for number in range(5):
+            make_file(library / f"{number}.mp4", b"content %d" % number)
+        scan(store, library)
+        prober, before = FakeProber(), stored(store)
+
+        assert set(told(scan(store, library, prober=prober, verify_digest=True)).values()) == {"unchanged"}
+        assert prober.paths == []
+        assert timeless(stored(store)) == timeless(before)
+
+    def test_files_that_failed_wait_for_their_turn(self, store: Store, library: Path) -> None:
+        make_file(library / "x.mp4", b"broken")
+        scan(store, library)
+        assert set(told(scan(store, library, verify_digest=True)).values()) == {"unchanged"}
+
+    def test_a_dry_run_tells_what_would_be_verified(self, store: Store, library: Path) -> None:
+        make_file(library / "x.mp4", b"content")
+        scan(store, library)
+        events = scan(store, library, verify_digest=True, dry_run=True)
+        assert [event.reason for event in events if isinstance(event, Planned)] == ["verify"]
+
+
 class TestRetries:
     @pytest.fixture
     def broken(self, store: Store, library: Path) -> Path:

@@ -53,6 +53,10 @@ def scan(
         str | None, typer.Option(metavar="TIME", help="Leave files alone that were written to less than TIME ago.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Probe every file, whatever is stored.")] = False,
+    verify_digest: Annotated[
+        bool,
+        typer.Option("--verify-digest", help="Compare the content, too, of files of the same size and mtime."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be looked into.")] = False,
     accept_shrink: Annotated[
         bool,
@@ -85,9 +89,11 @@ def scan(
         jobs=settings.ffprobe.concurrency,
         rate=settings.scan.rate_per_s,
         force=force,
+        verify_digest=verify_digest,
         dry_run=dry_run,
         accept_shrink=accept_shrink,
         max_shrink=settings.scan.max_shrink,
+        hang_s=settings.scan.hang_timeout_s,
     )
     prober = make_prober(settings.ffprobe)
     with open_store(settings) as store:

@@ -122,6 +122,15 @@ class Scan:
         minimum=0,
         maximum=1,
     )
+    hang_timeout_s: float = key(
+        "scan.hang_timeout",
+        kinds.DURATION,
+        60.0,
+        "How long to wait for a folder or file of a network mount. A root of which several in a row do not answer, or "
+        "cannot be read, is given up until the next scan.",
+        minimum=1,
+        maximum=HOUR_S,
+    )
     retry_min_s: float = key(
         "scan.retry_min",
         kinds.DURATION,

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from qacache.events import Failed, Probed, Reused, Unstable, Waiting
+from qacache.events import Failed, Probed, Reused, Unchanged, Unstable, Waiting
 from qacache.models import Failure, FileStat
 from qacache.probe import CANCELLED, PASSING
 from qacache.scan.digest import Hashed, digest_file
@@ -111,10 +111,10 @@ class Crew:
 
     def describe(
         self, items: Iterable[FileStat | Other], known: KnownContents | None
-    ) -> Iterator[Probed | Reused | Failed | Unstable | Waiting | Other]:
+    ) -> Iterator[Probed | Reused | Unchanged | Failed | Unstable | Waiting | Other]:
         """Yield what became of each file; where `known` is given, content that it knows is not probed again."""
         hashed: Iterator[Hashed | Unstable | Failed | Waiting | Other] = self._hashers.work_off(items, FileStat)
-        fresh: Iterator[Hashed | Reused | Unstable | Failed | Waiting | Other] = (
+        fresh: Iterator[Hashed | Reused | Unchanged | Unstable | Failed | Waiting | Other] = (
             hashed if known is None else reuse_known(hashed, known)
         )
         return self._probers.work_off(fresh, Hashed)

@@ -42,8 +42,8 @@ class MergeJoin:
 
     `is_due` says of a row whose last probe failed whether it is time for another; `lost` gives the folder, if any,
     around a path that is no longer what it was when the scan began; `says_gone` whether the system is sure that a file
-    is gone. With `force` no file counts as unchanged. After
-    the join, `unlisted` holds the folders that could not be listed, or not to their end.
+    is gone. With `force` no file counts as unchanged, with `verify` none that was probed does by its size and mtime
+    alone. After the join, `unlisted` holds the folders that could not be listed, or not to their end.
     """
 
     def __init__(
@@ -55,13 +55,16 @@ class MergeJoin:
         says_gone: Callable[[bytes], bool] | None = None,
         is_stopped: Callable[[], bool] = lambda: False,
         force: bool = False,
+        verify: bool = False,
     ) -> None:
         self._rows = rows
         self._is_due = is_due
         self._lost = lost
         self._says_gone = says_gone or is_gone
         self._is_stopped = is_stopped
-        self._unchanged_status = None if force else "ok"
+        self._is_forced = force
+        self._is_verifying = verify
+        self._unchanged_status = None if force or verify else "ok"
         self._roots: list[bytes] = []
         self._coming: Iterator[KnownFile] = iter(())
         self._row = _END
@@ -146,10 +149,11 @@ class MergeJoin:
     def _differing(self, stat: FileStat) -> FileStat | Unchanged | Reused:
         """Return what to make of a file whose row is not plainly unchanged."""
         known = self._rows.known(stat.path)
-        if known is None or self._unchanged_status is None:
+        if known is None or self._is_forced:
             return stat
         if known.status == "ok" and is_unchanged(stat, known):
-            return Unchanged([stat.path])  # with an mtime that no row can hold
+            # else it is one with an mtime that no row can hold
+            return stat if self._is_verifying else Unchanged([stat.path])
         if known.next_retry_ms is not None:
             is_same_failure = (known.failed_size, known.failed_mtime_ns) == (stat.size, stat.mtime_ns)
             waits = known.status == "failed" and is_same_failure and not self._is_due(known)

@@ -22,7 +22,7 @@ from qacache.scan.crew import Crew
 from qacache.scan.discovery import LOOK_AT_ONCE, Filters, Looker, Run, discover
 from qacache.scan.health import Health
 from qacache.scan.lookahead import LookAhead
-from qacache.scan.merge import MergeJoin
+from qacache.scan.merge import MergeJoin, is_unchanged
 from qacache.scan.roots import Admission, admit, identify
 from qacache.scan.settle import settle
 from qacache.scan.shrink import ShrinkGuard
@@ -48,9 +48,10 @@ class ScanOptions:
 
     `settle_s` is how many seconds ago a file must have been written to; `jobs` how many files are probed at a time
     (0: CPUs + 2); `rate` how many files a second are looked into (0: any number). `force` probes every file,
-    whatever is stored; `dry_run` only tells what would be done; `accept_shrink` believes in roots that are empty, are
-    not what they were, or have lost more than `max_shrink` of their files (a share from 0 to 1). A look at a network
-    mount that takes longer than `hang_s` seconds is given up.
+    whatever is stored; `verify_digest` compares the content of those, too, whose size and mtime are as stored;
+    `dry_run` only tells what would be done; `accept_shrink` believes in roots that are empty, are not what they were,
+    or have lost more than `max_shrink` of their files (a share from 0 to 1). A look at a network mount that takes
+    longer than `hang_s` seconds is given up.
     """
 
     filters: Filters
@@ -58,6 +59,7 @@ class ScanOptions:
     jobs: int = 0
     rate: float = 0.0
     force: bool = False
+    verify_digest: bool = False
     dry_run: bool = False
     accept_shrink: bool = False
     max_shrink: float = 0.5
@@ -162,6 +164,7 @@ class Scan:
             says_gone=self._admission.is_gone,
             is_stopped=lambda: self._crew.is_stopped,
             force=self._options.force,
+            verify=self._options.verify_digest,
         )
 
     def _guarded(self, join: MergeJoin, roots: Sequence[bytes]) -> ShrinkGuard:
@@ -233,7 +236,9 @@ class Scan:
         known = self._store.reader.known(stat.path)
         if known is None:
             return "new"
-        return "retry" if known.status == "failed" else "changed"
+        if known.status == "failed":
+            return "retry"
+        return "verify" if is_unchanged(stat, known) else "changed"
 
     def _end_roots(self, roots: Sequence[bytes], unlisted: Sequence[bytes], began_ms: int) -> None:
         for root in roots:

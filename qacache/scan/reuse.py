@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from qacache.events import Reused
+from qacache.events import Reused, Unchanged
 from qacache.scan.digest import Hashed
 
 if TYPE_CHECKING:
@@ -29,18 +29,17 @@ class KnownContents(Protocol):
         """Return a path whose media is known and belongs to that content."""
 
 
-def reuse_known(items: Iterable[Hashed | Other], store: KnownContents) -> Iterator[Hashed | Reused | Other]:
-    """Yield all `items`, those with known content as `Reused`."""
+def reuse_known(items: Iterable[Hashed | Other], store: KnownContents) -> Iterator[Hashed | Reused | Unchanged | Other]:
+    """Yield all `items`, those with known content as `Reused`, or `Unchanged` where all else is as it was, too."""
     for item in items:
-        if isinstance(item, Hashed) and (source := _source(item, store)) is not None:
-            yield Reused(item.stat, item.digest, source)
-        else:
-            yield item
+        yield _known(item, store) or item if isinstance(item, Hashed) else item
 
 
-def _source(hashed: Hashed, store: KnownContents) -> bytes | None:
-    stat = hashed.stat
+def _known(hashed: Hashed, store: KnownContents) -> Reused | Unchanged | None:
+    stat, digest = hashed.stat, hashed.digest
     known = store.known(stat.path)
-    if known and known.status == "ok" and (known.digest, known.size) == (hashed.digest, stat.size):
-        return stat.path
-    return store.path_with_content(hashed.digest, stat.size)
+    if known and known.status == "ok" and (known.digest, known.size) == (digest, stat.size):
+        # by its size and mtime it was, too, and only its content was to be verified
+        return Unchanged([stat.path]) if known.mtime_ns == stat.mtime_ns else Reused(stat, digest, stat.path)
+    source = store.path_with_content(digest, stat.size)
+    return None if source is None else Reused(stat, digest, source)
