@@ -64,6 +64,7 @@ class Crew:
             self._digest,
             room=2 * _HASHERS,
             make_executor=lambda: ThreadPoolExecutor(_HASHERS, "digest"),
+            wait_turn=lambda _: self._pace.wait(),
             most_s=hang_s,
             overdue=self._overdue,
         )
@@ -122,7 +123,6 @@ class Crew:
     def _digest(self, stat: FileStat) -> Hashed | Unstable | Failed | Waiting:
         if self.health.is_given_up(stat.path):
             return Waiting()
-        self._pace.wait()
         with self._in_flight.of(stat.path):
             outcome = _reported(digest_file(stat))
         self.health.note(stat.path, outcome.failure if isinstance(outcome, Failed) else None)

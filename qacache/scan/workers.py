@@ -102,7 +102,7 @@ class InFlight:
 
 @dataclass(eq=False, slots=True)
 class _Job(Generic[Work]):
-    """One item that is worked on; `began` when a thread took it."""
+    """One item that is worked on; `began` when that began."""
 
     item: Work
     began: float | None = None
@@ -111,10 +111,10 @@ class _Job(Generic[Work]):
 class Workers(Generic[Work, Result]):
     """A pool of threads with one job, and `room` for that many items at a time, those that wait for a thread included.
 
-    Owns its executors, which may be anything that runs functions: tests pass one that does so at once. An item that a
-    thread works on for more than `most_s` seconds is what `overdue` makes of it: the thread hangs in the kernel and is
-    left to it, and there are new ones for the rest. `abandoned` counts these, and what did not end within a grace time
-    after `stop`.
+    Owns its executors, which may be anything that runs functions: tests pass one that does so at once. A thread calls
+    `wait_turn` before it begins an item, for as long as that takes. An item that it then works on for more than `most_s`
+    seconds is what `overdue` makes of it: the thread hangs in the kernel and is left to it, and there are new ones for
+    the rest. `abandoned` counts these, and what did not end within a grace time after `stop`.
     """
 
     def __init__(
@@ -123,11 +123,13 @@ class Workers(Generic[Work, Result]):
         *,
         room: int,
         make_executor: Callable[[], Executor],
+        wait_turn: Callable[[Work], object] = lambda item: None,
         most_s: float = math.inf,
         overdue: Callable[[Work], Result] | None = None,
     ) -> None:
         self._job = job
         self._room = room
+        self._wait_turn = wait_turn
         self._make_executor = make_executor
         self._executor = make_executor()
         self._most_s = most_s if overdue else math.inf
@@ -177,6 +179,7 @@ class Workers(Generic[Work, Result]):
             future.add_done_callback(self._finished.put)
 
     def _run(self, job: _Job[Work]) -> Result:
+        self._wait_turn(job.item)
         job.began = time.monotonic()
         return self._job(job.item)
 
