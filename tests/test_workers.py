@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qacache.events import Waiting
+from qacache.os_failures import NoAnswer
 from qacache.scan import workers as workers_module
-from qacache.scan.workers import InFlight, Pace, Workers
+from qacache.scan.workers import InFlight, Pace, Workers, within
 from tests.fakes import FakeClock, HeldExecutor, InlineExecutor
 
 
@@ -249,3 +250,114 @@ def test_a_job_that_hangs_is_left_behind_after_a_stop(monkeypatch: pytest.Monkey
 
     assert rest == []
     assert workers.abandoned == 1
+
+
+class TestHanging:
+    """Items on which a thread hangs for good, as on a dead mount."""
+
+    @pytest.fixture
+    def over(self) -> Iterator[threading.Event]:
+        over = threading.Event()
+        yield over
+        over.set()
+
+    @staticmethod
+    def workers_where(hanging: set[int], over: threading.Event, *, threads: int, room: int) -> Workers[int, str]:
+        """Workers that hang on the items `hanging` until it is `over`."""
+
+        def work(number: int) -> str:
+            if number in hanging:
+                assert over.wait(30)
+            return double(number)
+
+        return Workers(
+            work,
+            make_executor=lambda: ThreadPoolExecutor(threads),
+            room=room,
+            # long enough for a thread to take an item and do nothing
+            most_s=0.2,
+            overdue=lambda number: f"{number} hangs",
+        )
+
+    def test_an_item_that_hangs_is_what_overdue_makes_of_it(self, over: threading.Event) -> None:
+        with self.workers_where({1}, over, threads=1, room=1) as workers:
+            results = [item for item in workers.work_off([1], int) if item != Waiting()]
+
+        assert results == ["1 hangs"]
+        assert workers.abandoned == 1
+
+    def test_those_that_wait_behind_it_go_on(self, over: threading.Event) -> None:
+        with self.workers_where({1}, over, threads=1, room=4) as workers:
+            results = [item for item in workers.work_off(range(1, 9), int) if item != Waiting()]
+
+        assert sorted(results) == ["1 hangs", "10", "12", "14", "16", "4", "6", "8"]
+        assert workers.abandoned == 1
+
+    def test_each_item_that_hangs_is_given_up_once(self, over: threading.Event) -> None:
+        with self.workers_where({1, 2, 5}, over, threads=2, room=4) as workers:
+            results = [item for item in workers.work_off(range(1, 7), int) if item != Waiting()]
+
+        assert sorted(results) == ["1 hangs", "12", "2 hangs", "5 hangs", "6", "8"]
+        assert workers.abandoned == 3
+
+    def test_a_late_result_is_dropped(self, over: threading.Event) -> None:
+        more = threading.Event()
+
+        def items() -> Iterator[int | str]:
+            yield 1
+            yield 2
+            assert more.wait(30)
+            yield 3
+
+        with self.workers_where({1}, over, threads=1, room=1) as workers:
+            results = workers.work_off(items(), int)
+            told = next(item for item in results if item != Waiting())
+            over.set()
+            more.set()
+            rest = [item for item in results if item != Waiting()]
+
+        assert told == "1 hangs"
+        assert rest == ["4", "6"]
+
+    def test_without_a_most_nothing_is_given_up(self, over: threading.Event) -> None:
+        def work(number: int) -> str:
+            assert over.wait(30)
+            return double(number)
+
+        workers = Workers(work, make_executor=lambda: ThreadPoolExecutor(1), room=1, overdue=str)
+        with workers:
+            results = workers.work_off([1], int)
+            assert [next(results) for _ in range(5)] == [Waiting()] * 5
+            over.set()
+
+            assert [item for item in results if item != Waiting()] == ["2"]
+        assert workers.abandoned == 0
+
+    def test_after_a_stop_nothing_is_told_of_what_hangs(
+        self, over: threading.Event, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(workers_module, "_GRACE_S", 0.05)
+        with self.workers_where({1}, over, threads=1, room=2) as workers:
+            results = workers.work_off([1, 2], int)
+            next(results)
+            workers.stop()
+            rest = [item for item in results if item != Waiting()]
+
+        assert rest == []
+        assert workers.abandoned == 1
+
+
+class TestWithin:
+    def test_what_a_function_returns_in_time_is_returned(self) -> None:
+        assert within(30, double, 2) == "4"
+
+    def test_what_a_function_raises_is_raised(self) -> None:
+        with pytest.raises(ValueError, match="invalid literal"):
+            within(30, int, "x")
+
+    def test_a_function_that_hangs_is_left_to_itself(self) -> None:
+        over = threading.Event()
+
+        with pytest.raises(NoAnswer, match=r"no answer in 0\.05 s"):
+            within(0.05, over.wait, 30)
+        over.set()

@@ -112,9 +112,9 @@ class Workers(Generic[Work, Result]):
     """A pool of threads with one job, and `room` for that many items at a time, those that wait for a thread included.
 
     Owns its executors, which may be anything that runs functions: tests pass one that does so at once. A thread calls
-    `wait_turn` before it begins an item, for as long as that takes. An item that it then works on for more than `most_s`
-    seconds is what `overdue` makes of it: the thread hangs in the kernel and is left to it, and there are new ones for
-    the rest. `abandoned` counts these, and what did not end within a grace time after `stop`.
+    `wait_turn` before it begins an item, for as long as that takes. An item that it then works on for more than
+    `most_s` seconds is what `overdue` makes of it: the thread hangs in the kernel and is left to it, and there are new
+    ones for the rest. `abandoned` counts these, and what did not end within a grace time after `stop`.
     """
 
     def __init__(
