@@ -24,13 +24,13 @@ def test_what_stayed_away_is_forgotten(qacache: Command, thinned: Path) -> None:
     assert qacache("lookup", "--field", "status", thinned / "wide.mkv").out == "vanished\n"
     done = qacache("vacuum")
     assert (done.status, done.err) == (0, "")
-    assert done.out.startswith("forgot 1 files, 0 changes and 0 scans; the store: ")
+    assert done.out.startswith("forgot 1 file, 0 changes and 0 scans; the store: ")
     assert qacache("lookup", "--field", "status", thinned / "wide.mkv").status == 3
     assert qacache("lookup", "--field", "status", thinned).out == "failed\nok\n"
 
 
 def test_a_dry_run_only_tells(qacache: Command, thinned: Path) -> None:
-    assert qacache("vacuum", "--dry-run").out == "would forget 1 files, 0 changes and 0 scans\n"
+    assert qacache("vacuum", "--dry-run").out == "would forget 1 file, 0 changes and 0 scans\n"
     assert qacache("lookup", "--field", "status", thinned / "wide.mkv").out == "vanished\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections import Counter
@@ -12,6 +13,8 @@ import pytest
 
 from qacache.errors import RootRefused
 from qacache.events import Event, Failed, Unchanged, Vanished
+from qacache.scan import discovery
+from qacache.scan.discovery import Filters
 from qacache.scan.shrink import ShrinkGuard
 from qacache.store.session import Store
 from tests.libraries import scan, stored, told
@@ -129,6 +132,34 @@ def test_other_roots_are_scanned_to_their_end(store: Store, films: Path, tmp_pat
     with pytest.raises(RootRefused):
         scan(store, films, other)
     assert statuses(store) == {"ok": 31}
+
+
+def test_a_dry_run_tells_of_the_loss_too(store: Store, films: Path) -> None:
+    shutil.rmtree(films / "0")
+    shutil.rmtree(films / "1")
+    with pytest.raises(RootRefused):
+        scan(store, films, dry_run=True)
+
+
+def test_a_folder_that_could_not_be_listed_is_no_new_measure(
+    store: Store, films: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_folder = discovery._list_folder
+
+    def fail(folder: bytes, filters: Filters) -> discovery.Listing:
+        if folder.endswith((b"/0", b"/1")):
+            raise OSError(errno.EACCES, "Permission denied")
+        return list_folder(folder, filters)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(discovery, "_list_folder", fail)
+        scan(store, films)
+    for name in ("0", "1"):
+        shutil.rmtree(films / name)
+        (films / name).mkdir()
+    with pytest.raises(RootRefused):
+        scan(store, films)
+    assert statuses(store) == {"ok": 30}
 
 
 def test_the_loss_is_believed_where_it_is_accepted(store: Store, films: Path) -> None:

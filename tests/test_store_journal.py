@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from qacache.events import Event, Vanished
+from qacache.models import RootIdentity
 from qacache.store.writer import Writer
 from tests.fakes import FakeClock
 from tests.rows import failed, probe_of, probed, reused
@@ -106,6 +107,61 @@ def test_a_file_that_is_moved_back_and_away_again_is_moved_each_time(scan: Any, 
     scan(reused(A, "a", B), Vanished(B))
     assert scan(reused(C, "a", A), Vanished(A)) == {"moved": 1}
     assert [(kind, origin) for kind, _, origin, *_ in changes(store_path, 4)] == [("moved", "/v/a.mp4")]
+
+
+def test_a_file_that_was_found_before_the_old_one_was_missed_was_moved(
+    writer: Writer, clock: FakeClock, scan: Any, store_path: str
+) -> None:
+    scan(probed(A, "a"))
+    clock.advance(60)
+    # interrupted before it came to where the file was
+    interrupted = writer.begin_scan([b"/v"])
+    writer.write([reused(D, "a", A)])
+    writer.end_scan(interrupted, "interrupted", {})
+    assert scan(Vanished(A)) == {}
+    assert changes(store_path, interrupted) == [("moved", "/v/sub/d.mp4", "/v/a.mp4", 1001, 1001)]
+
+
+def test_a_copy_that_was_seen_together_with_the_old_one_was_not_moved(
+    writer: Writer, clock: FakeClock, scan: Any, store_path: str
+) -> None:
+    scan(probed(A, "a"))
+    began_ms = int(clock.time() * 1000) + 60_000
+    assert scan(reused(D, "a", A)) == {"added": 1}
+    writer.end_root(b"/v", RootIdentity(b"/v"), file_count=2, scanned_ms=began_ms, unlisted=[])
+    assert scan(Vanished(A)) == {"removed": 1}
+    assert [kind for kind, *_ in changes(store_path, 2)] == ["added"]
+
+
+def test_moves_of_a_scan_that_died_are_told_by_the_next(writer: Writer, clock: FakeClock, scan: Any) -> None:
+    scan(probed(A, "a"))
+    died = writer.begin_scan([b"/v"])
+    writer.write([reused(D, "a", A), Vanished(A)])
+    scan()
+    assert writer.end_scan(died, "interrupted", {}) == {"moved": 1}
+
+
+def test_a_file_that_was_restored_was_not_moved_from_its_copy(scan: Any) -> None:
+    scan(probed(A, "a"), probed(B, "a"))
+    scan(Vanished(A), Vanished(B))
+    assert scan(reused(A, "a", A)) == {"added": 1}
+
+
+def test_a_copy_of_what_is_there_was_not_moved_from_what_went_long_ago(scan: Any) -> None:
+    scan(probed(A, "a"), probed(B, "a"))
+    scan(Vanished(A))
+    assert scan(reused(C, "a", B)) == {"added": 1}
+
+
+def test_a_file_that_is_gone_again_was_not_moved(writer: Writer, scan: Any) -> None:
+    scan(probed(B, "b"))
+    writer.write([probed(A, "a")])
+    assert scan(Vanished(A)) == {"added": 1, "removed": 1}
+
+
+def test_content_of_the_same_size_and_codec_is_replaced_and_not_encoded_anew(scan: Any) -> None:
+    scan(lasting(A, "a", 100.0))
+    assert scan(lasting(A, "b", 100.0)) == {"replaced": 1}
 
 
 def test_where_several_fit_none_is_guessed(scan: Any) -> None:

@@ -13,7 +13,7 @@ import pytest
 from qacache.errors import StoreFull, StoreLocked
 from qacache.events import Event, Vanished
 from qacache.models import RootIdentity
-from qacache.store.lock import held, scan_lock_path
+from qacache.store.lock import held, lock_path, scan_lock_path
 from qacache.store.maintenance import Maintenance
 from qacache.store.reader import Reader
 from qacache.store.writer import Writer
@@ -150,6 +150,35 @@ def test_the_room_is_given_back(scan: Any, maintenance: Maintenance, store_path:
     with closing(sqlite3.connect(store_path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert connection.execute("PRAGMA freelist_count").fetchone() == (0,)
+
+
+def test_a_store_that_cannot_shrink_in_steps_does_so_when_it_is_written_anew(
+    scan: Any, maintenance: Maintenance, store_path: str, writer: Writer
+) -> None:
+    scan(*(probed(b"/v/%d.mp4" % number, str(number)) for number in range(500)))
+    scan(*(Vanished(b"/v/%d.mp4" % number) for number in range(499)))
+    scan()
+    scan()
+    writer.__exit__(None, None, None)
+    with closing(sqlite3.connect(store_path)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("PRAGMA auto_vacuum = NONE")
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA journal_mode = WAL")
+    in_steps = maintenance.prune()
+    anew = maintenance.prune(full=True)
+    assert in_steps.size_after >= in_steps.size_before
+    assert anew.size_after < in_steps.size_before * 0.6
+    with closing(sqlite3.connect(store_path)) as connection:
+        assert connection.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+
+
+def test_a_dry_run_asks_for_no_lock(maintenance: Maintenance, store_path: str) -> None:
+    with (
+        held(scan_lock_path(store_path), purpose="qacache scan", timeout_s=0.0),
+        held(lock_path(store_path), purpose="writing", timeout_s=0.0),
+    ):
+        assert maintenance.prune(dry_run=True)[:3] == (0, 0, 0)
 
 
 def test_nothing_is_forgotten_while_a_scan_runs(maintenance: Maintenance, store_path: str) -> None:

@@ -15,7 +15,7 @@ from qacache.store.maintenance import Maintenance
 app = command_app()
 
 
-@app.command(epilog=exit_statuses(0, 1, 2, 10, 11, 12))
+@app.command(epilog=exit_statuses(0, 1, 2, 10, 11, 12, 130))
 def vacuum(
     config: ConfigOption = None,
     db: DbOption = None,
@@ -40,7 +40,11 @@ def vacuum(
     if json:
         typer.echo(json_line({**pruned._asdict(), "dry_run": dry_run}), nl=False)
         return
-    what = f"{pruned.files:,} files, {pruned.changes:,} changes and {pruned.scans:,} scans"
+    files, changes, scans = (
+        f"{number:,} {what}{'s' * (number != 1)}"
+        for number, what in ((pruned.files, "file"), (pruned.changes, "change"), (pruned.scans, "scan"))
+    )
+    what = f"{files}, {changes} and {scans}"
     if dry_run:
         typer.echo(f"would forget {what}")
     else:

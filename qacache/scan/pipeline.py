@@ -109,8 +109,9 @@ class Scan:
     def _journaled(self, roots: Sequence[bytes]) -> Iterator[Event]:
         writer = self._store.writer
         with self._store.scanning():
-            began_ms, began = int(self._clock.time() * 1000), self._clock.monotonic()
             self.summary.scan_id = writer.begin_scan(roots)
+            # not before: what this scan sees was last seen when it had begun
+            began_ms, began = int(self._clock.time() * 1000), self._clock.monotonic()
             self.summary.state = "failed"
             try:
                 yield from self._outcomes(roots, began_ms)
@@ -149,7 +150,11 @@ class Scan:
     def _dry_run(self, roots: Sequence[bytes]) -> Iterator[Event]:
         began = self._clock.monotonic()
         with ExitStack() as resources:
-            for item in self._join().skip_unchanged(self._discover(roots, resources), roots):
+            join = self._join()
+            items = self._guarded(join, roots).hold_back(
+                join.skip_unchanged(self._discover(roots, resources), roots), roots
+            )
+            for item in items:
                 event = Planned(item.path, self._plan(item)) if isinstance(item, FileStat) else item
                 self.summary.add(event)
                 yield event
@@ -168,19 +173,21 @@ class Scan:
         )
 
     def _guarded(self, join: MergeJoin, roots: Sequence[bytes]) -> ShrinkGuard:
-        usual = {root.path: root.file_count for root in self._store.reader.roots()}
-
         def refuse(root: bytes, why: str) -> None:
             join.unlisted.append(root)
             self._admission.refuse_shrunken(root, why)
 
         return ShrinkGuard(
-            {} if self._options.accept_shrink else usual,
+            {} if self._options.accept_shrink else self._usual(),
             self._file_counts,
             max_share=self._options.max_shrink,
             refuse=refuse,
             is_stopped=lambda: self._crew.is_stopped,
         )
+
+    def _usual(self) -> dict[bytes, int]:
+        """Return how many files each root had at its last complete scan."""
+        return {root.path: root.file_count for root in self._store.reader.roots()}
 
     def _discover(self, roots: Sequence[bytes], resources: ExitStack) -> Iterator[Run | Failed]:
         def looker_of(root: bytes) -> Looker:
@@ -241,13 +248,17 @@ class Scan:
         return "verify" if is_unchanged(stat, known) else "changed"
 
     def _end_roots(self, roots: Sequence[bytes], unlisted: Sequence[bytes], began_ms: int) -> None:
+        usual = self._usual()
         for root in roots:
             if root in unlisted or self._health.is_given_up(root) or self._admission.lost(root):
                 continue
+            not_listed = [folder for folder in unlisted if root_of(folder, roots) == root]
+            found = self._file_counts[root]
             self._store.writer.end_root(
                 root,
                 identify(root),
-                file_count=self._file_counts[root],
+                # what could not be listed is there all the same, as far as anybody knows
+                file_count=max(found, usual.get(root, 0)) if not_listed else found,
                 scanned_ms=began_ms,
-                unlisted=[folder for folder in unlisted if root_of(folder, roots) == root],
+                unlisted=not_listed,
             )

@@ -150,10 +150,11 @@ def _is_replaced(before: Root, reader: Reader) -> bool:
 
 def _expected(before: Root) -> str:
     now, then = identify(before.path), before.identity
-    was = f"it was {then.filesystem} {then.source}" if then.source else "it was another folder"
-    if now.source and now[1:3] != then[1:3]:
-        was += f", it is {now.filesystem} {now.source}"
-    return f"{was}, with {before.file_count:,} files, of which none that was looked for is there"
+    if None not in (now.source, then.source) and now[1:3] != then[1:3]:
+        what = f"{then.filesystem} {then.source} was mounted there, and now {now.filesystem} {now.source} is"
+    else:
+        what = "another folder is there now"
+    return f"{what}; of its {before.file_count:,} files none that was looked for is there"
 
 
 def _has_size(path: bytes, size: int) -> bool:

@@ -64,23 +64,32 @@ class Maintenance:
 
         Raises `StoreLocked` while a scan runs, and `StoreFull` where there is no room for a `full` one.
         """
-        # whether there is a store that can be opened, before a lock is made beside it
-        open_reader(self._path).close()
+        cutoff_ms = int((self._clock() - self._history_s) * 1000)
+        with explained(self._path), closing(open_reader(self._path)) as reader:
+            before = _size(reader)
+            due = self._count(reader, cutoff_ms)
+        if dry_run:
+            return Pruned(*due, before, before)
+        if full:
+            self._refuse_without_room(before)
         with (
             held(scan_lock_path(self._path), purpose="qacache vacuum", timeout_s=0.0),
             explained(self._path),
-            closing(open_writer(self._path, self._busy_timeout_s)) as connection,
+            self._writer() as connection,
         ):
-            before = _size(connection)
-            cutoff_ms = int((self._clock() - self._history_s) * 1000)
-            due = self._count(connection, cutoff_ms)
-            if dry_run:
-                return Pruned(*due, before, before)
-            if full:
-                self._refuse_without_room(before)
-            self._forget(connection, cutoff_ms)
+            forgotten = self._forget(connection, cutoff_ms)
             self._shrink(connection, full)
-            return Pruned(*due, before, _size(connection))
+            return Pruned(*forgotten, before, _size(connection))
+
+    @contextmanager
+    def _writer(self) -> Iterator[sqlite3.Connection]:
+        connection = open_writer(self._path, self._busy_timeout_s)
+        try:
+            yield connection
+        finally:
+            # closing the last connection checkpoints, which is a write
+            with self._locked():
+                connection.close()
 
     def _count(self, connection: sqlite3.Connection, cutoff_ms: int) -> tuple[int, int, int]:
         (files,) = connection.execute(f"SELECT count(*) FROM file WHERE {_GONE}", (self._prune_after,)).fetchone()
@@ -90,29 +99,36 @@ class Maintenance:
         (scans,) = connection.execute(f"SELECT count(*) FROM scan WHERE {_OLD_SCANS}", (cutoff_ms,)).fetchone()
         return files, changes, scans
 
-    def _forget(self, connection: sqlite3.Connection, cutoff_ms: int) -> None:
-        self._delete(connection, "file", _GONE, self._prune_after)
-        self._delete(connection, "change", f"scan_id IN (SELECT id FROM scan WHERE {_OLD_SCANS})", cutoff_ms)
-        self._delete(connection, "scan", _OLD_SCANS, cutoff_ms)
+    def _forget(self, connection: sqlite3.Connection, cutoff_ms: int) -> tuple[int, int, int]:
+        files = self._delete(connection, "file", _GONE, self._prune_after)
+        changes = self._delete(connection, "change", f"scan_id IN (SELECT id FROM scan WHERE {_OLD_SCANS})", cutoff_ms)
+        return files, changes, self._delete(connection, "scan", _OLD_SCANS, cutoff_ms)
 
-    def _delete(self, connection: sqlite3.Connection, table: str, condition: str, value: int) -> None:
-        deleted = 1
-        while deleted:
+    def _delete(self, connection: sqlite3.Connection, table: str, condition: str, value: int) -> int:
+        """Delete the rows that fit, and return how many."""
+        deleted = 0
+        while True:
             with self._locked(), _transaction(connection):
-                deleted = connection.execute(
+                batch = connection.execute(
                     f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE {condition} LIMIT {_BATCH})",
                     (value,),
                 ).rowcount
+            if not batch:
+                return deleted
+            deleted += batch
 
     def _shrink(self, connection: sqlite3.Connection, full: bool) -> None:
         if full:
             with self._locked():
+                # stores that were put together by other programs may lack it
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
                 connection.execute("VACUUM")
-        else:
-            while connection.execute("PRAGMA freelist_count").fetchone()[0]:
-                with self._locked():
-                    # a page a row: all have to be read for the step to be done
-                    connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+        free = 0
+        while (left := connection.execute("PRAGMA freelist_count").fetchone()[0]) and left != free:
+            free = left
+            with self._locked():
+                # a page a row: all have to be read for the step to be done
+                connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
         with self._locked():
             connection.execute("PRAGMA analysis_limit = 400")
             connection.execute("PRAGMA optimize")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from qacache.errors import StoreLocked
 from qacache.events import Failed, Planned, Probed, Reused, Unchanged, Unstable, Vanished, Waiting
-from qacache.paths import nfc, range_below
+from qacache.paths import as_folder, nfc, range_below
 from qacache.record import MEDIA_FIELDS, media_to_dict
 from qacache.store import journal
 from qacache.store.database import explained, open_writer
@@ -62,6 +62,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 # For so many busy time-outs a write waits for other processes: hours of a scan are worth more than one.
 _PATIENCE = 4
+
+_PAIRS = 500
 
 # The last complete scan of any root above a path: when a row that is listed there was last seen for sure.
 _SCANNED_MS = "coalesce((SELECT max(scanned_ms) FROM root WHERE file.path >= lower AND file.path < upper), 0)"
@@ -126,6 +128,9 @@ class Writer:
     def begin_scan(self, roots: Sequence[bytes]) -> int:
         """Record that a scan of `roots` began; return its id."""
         names = json.dumps([root.decode(errors="replace") for root in roots])
+        died = self._connection.execute("SELECT id FROM scan WHERE state = 'running'").fetchall()
+        for (scan_id,) in died:
+            self._join_pairs(scan_id)
         with self._transaction("starting a scan") as connection:
             # whoever starts a scan holds the scan lock: a scan that still runs is one whose process died
             connection.execute("UPDATE scan SET state = 'interrupted' WHERE state = 'running'")
@@ -141,13 +146,23 @@ class Writer:
     def end_scan(self, scan_id: int, state: ScanState, summary: Mapping[str, object]) -> dict[str, int]:
         """Record how the scan ended, with its counts by outcome; return how many changes of each kind it found."""
         self._scan_id = None
+        self._join_pairs(scan_id)
         with self._transaction("ending a scan") as connection:
-            changes = journal.settle(connection, scan_id)
+            changes = journal.count(connection, scan_id)
             connection.execute(
                 "UPDATE scan SET state = ?, finished_ms = ?, summary = ? WHERE id = ?",
                 (state, self._now_ms(), json.dumps({**summary, "changes": changes}), scan_id),
             )
         return changes
+
+    def _join_pairs(self, scan_id: int) -> None:
+        """Tell moves and new encodings from files that came and went, so many at a time that others can write, too."""
+        with explained(self.path):
+            pairs = journal.pairs(self._connection, scan_id)
+        for start in range(0, len(pairs), _PAIRS):
+            with self._transaction("storing moves") as connection:
+                for pair in pairs[start : start + _PAIRS]:
+                    journal.join(connection, pair)
 
     def end_root(
         self,
@@ -164,8 +179,9 @@ class Writer:
         """
         lower, upper = range_below(root)
         real_path, filesystem, source, inode = identity
+        outer = [folder for folder in unlisted if not any(folder.startswith(as_folder(each)) for each in unlisted)]
         with self._transaction("ending a root") as connection:
-            for folder in unlisted:
+            for folder in outer:
                 # 2 is "this time, too"; a row that was not seen before keeps the moment when it was
                 connection.execute(
                     "UPDATE file SET unlisted = 2, last_seen_ms = "
@@ -177,7 +193,7 @@ class Writer:
                 "UPDATE file SET unlisted = unlisted - 1 WHERE unlisted AND path >= ? AND path < ?", (lower, upper)
             )
             # of what was not listed, nobody knows whether it came back
-            for step, folder in (*((-1, folder) for folder in unlisted), (1, root)):
+            for step, folder in (*((-1, folder) for folder in outer), (1, root)):
                 connection.execute(
                     "UPDATE file SET away = away + ? "
                     "WHERE status <> 'ok' AND status = 'vanished' AND path >= ? AND path < ?",
