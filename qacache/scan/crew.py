@@ -125,7 +125,7 @@ class Crew:
             return Waiting()
         with self._in_flight.of(stat.path):
             outcome = _reported(digest_file(stat))
-        self.health.note(stat.path, outcome.failure if isinstance(outcome, Failed) else None)
+        self.health.note(stat.path, outcome.failure if isinstance(outcome, Failed) else None, of_content=True)
         return outcome
 
     def _probe(self, hashed: Hashed) -> Probed | Failed | Unstable | Waiting:
@@ -134,7 +134,7 @@ class Crew:
             return Waiting()
         with self._in_flight.of(path):
             answer = self.prober.probe(path)
-        self.health.note(path, answer if isinstance(answer, Failure) else None)
+        self.health.note(path, answer if isinstance(answer, Failure) else None, of_content=True)
         if self._is_stopped and isinstance(answer, Failure) and answer.reason == CANCELLED:
             return Waiting()
         # whoever wrote to the file meanwhile, the answer may be of neither content
@@ -148,7 +148,7 @@ class Crew:
     def _overdue(self, stat: FileStat) -> Failed:
         """Return what becomes of a file that a thread hangs on."""
         failure = Failure("digest", "no-answer", "no answer: the mount hangs")
-        self.health.note(stat.path, failure)
+        self.health.note(stat.path, failure, of_content=True)
         return Failed(stat.path, failure)
 
     def _sleep(self, seconds: float) -> None:

@@ -27,22 +27,24 @@ class Health:
 
     def __init__(self, roots: Sequence[bytes] = ()) -> None:
         self._folders = {root: as_folder(root) for root in roots}
-        self._weights = dict.fromkeys(roots, 0)
+        # folders may be listed well of which no file can be read, and the other way round
+        self._weights = {(root, of_content): 0 for root in roots for of_content in (False, True)}
         self._last: dict[bytes, Failure] = {}
         self._given_up: set[bytes] = set()
         self._lock = threading.Lock()
 
-    def note(self, path: bytes, failure: Failure | None) -> None:
-        """Take note of a look at `path`, that failed or did not."""
+    def note(self, path: bytes, failure: Failure | None, *, of_content: bool = False) -> None:
+        """Take note of a look at `path`, or at the content of that file, that failed or did not."""
         root = self._root_of(path)
         if root is None:
             return
         weight = _WEIGHTS.get(failure.reason, 0) if failure else 0
         with self._lock:
-            self._weights[root] = self._weights[root] + weight if weight else 0
+            row = root, of_content
+            self._weights[row] = self._weights[row] + weight if weight else 0
             if failure and weight:
                 self._last[root] = failure
-            if self._weights[root] >= _MOST:
+            if self._weights[row] >= _MOST:
                 self._given_up.add(root)
 
     def is_given_up(self, path: bytes) -> bool:

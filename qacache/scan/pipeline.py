@@ -16,6 +16,7 @@ from qacache.clock import SystemClock
 from qacache.errors import StoreError
 from qacache.events import Event, Failed, Planned, Summary
 from qacache.models import Failure, FileStat
+from qacache.os_failures import NoAnswer, os_failure
 from qacache.paths import root_of
 from qacache.scan.batches import write_batches
 from qacache.scan.crew import Crew
@@ -166,7 +167,7 @@ class Scan:
             self._store.reader,
             is_due=self._is_due,
             lost=self._admission.lost,
-            says_gone=self._admission.is_gone,
+            says_gone=self._says_gone,
             is_stopped=lambda: self._crew.is_stopped,
             force=self._options.force,
             verify=self._options.verify_digest,
@@ -212,6 +213,15 @@ class Scan:
                     yield Failed(root, Failure("list", "mount-gone", why))
 
         return self._counted(walk(), roots)
+
+    def _says_gone(self, path: bytes) -> bool:
+        if self._crew.is_stopped or self._health.is_given_up(path):
+            return False
+        try:
+            return self._admission.is_gone(path)
+        except NoAnswer as error:
+            self._health.note(path, os_failure("stat", error))
+            return False
 
     def _is_over(self, root: bytes) -> bool:
         return self._crew.is_stopped or self._health.is_given_up(root)

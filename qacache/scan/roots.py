@@ -63,13 +63,8 @@ class Admission:
         return None
 
     def is_gone(self, path: bytes) -> bool:
-        """Whether the operating system says for sure that there is no such file."""
-        if not self.is_network(path):
-            return is_gone(path)
-        try:
-            return within(self.hang_s, is_gone, path)
-        except NoAnswer:
-            return False
+        """Whether the operating system says for sure that there is no such file; raises `NoAnswer`."""
+        return within(self.hang_s, is_gone, path) if self.is_network(path) else is_gone(path)
 
     def is_network(self, path: bytes) -> bool:
         """Whether what `path` is on may be left without an answer."""
@@ -101,7 +96,7 @@ def admit(roots: Sequence[bytes], reader: Reader, *, accept_shrink: bool = False
     # before anything else: what is unmounted from here on is noticed
     looks, refusals = _first_looks([*roots, *known], hang_s)
     for root in roots:
-        if root not in refusals and (reason := _refusal(root, before.get(root), reader, accept_shrink)):
+        if root not in refusals and (reason := _refusal(root, before.get(root), reader, accept_shrink, hang_s)):
             refusals[root] = reason
     admitted = collapse([root for root in roots if root not in refusals])
     inside = [folder for folder in looks if any(folder.startswith(as_folder(root)) for root in admitted)]
@@ -127,7 +122,7 @@ def _first_looks(folders: Sequence[bytes], hang_s: float) -> tuple[dict[bytes, L
             looks[folder] = within(hang_s, _look_at, folder)
         except NoAnswer as error:
             looks[folder] = Look(None, is_network=True)
-            refusals[folder] = f"root does not answer: {_name(folder)}: {error}"
+            refusals[folder] = _unlistable(folder, error)
     return looks, refusals
 
 
@@ -185,15 +180,11 @@ def identity_of(folder: bytes) -> tuple[int, int] | None:
     return stat.st_dev, stat.st_ino
 
 
-def _refusal(root: bytes, before: Root | None, reader: Reader, accept_shrink: bool) -> str | None:
+def _refusal(root: bytes, before: Root | None, reader: Reader, accept_shrink: bool, hang_s: float) -> str | None:
     try:
-        is_empty = _is_empty(root)
-    except FileNotFoundError:
-        return f"root is missing: {_name(root)}"
-    except NotADirectoryError:
-        return f"root is no folder: {_name(root)}"
+        is_empty = within(hang_s, _is_empty, root)
     except OSError as error:
-        return f"root cannot be listed: {_name(root)}: {(error.strerror or str(error)).lower()}"
+        return _unlistable(root, error)
     if is_empty and not accept_shrink:
         return _refusal_if_empty(root, True, reader)
     if before and not accept_shrink and _is_replaced(before, reader):
@@ -210,6 +201,17 @@ def _refusal_inside(folder: bytes, reader: Reader, accept_shrink: bool) -> str |
     except OSError:
         return None  # discovery tells, and leaves its rows alone
     return _refusal_if_empty(folder, is_empty and not accept_shrink, reader)
+
+
+def _unlistable(root: bytes, error: OSError) -> str:
+    match error:
+        case NoAnswer():
+            return f"root does not answer: {_name(root)}: {error}"
+        case FileNotFoundError():
+            return f"root is missing: {_name(root)}"
+        case NotADirectoryError():
+            return f"root is no folder: {_name(root)}"
+    return f"root cannot be listed: {_name(root)}: {(error.strerror or str(error)).lower()}"
 
 
 def _is_empty(folder: bytes) -> bool:

@@ -153,8 +153,9 @@ def _arrivals(connection: sqlite3.Connection, scan_id: int) -> list[Pair]:
         went = _gone_of_content(connection, digest, size)
         if len(went) != 1 or _there_of_content(connection, digest, size) != [new_path]:
             continue
+        # the plus keeps SQLite from going through all changes of the scan
         went_id = connection.execute(
-            "SELECT max(id) FROM change WHERE scan_id = ? AND kind = 'removed' AND path = ?", (scan_id, went[0])
+            "SELECT max(id) FROM change WHERE +scan_id = ? AND +kind = 'removed' AND path = ?", (scan_id, went[0])
         ).fetchone()[0]
         # what came back to where it was, from the trash perhaps, is not another that went long ago
         if went_id is not None or not was_there_before:
@@ -235,7 +236,7 @@ def _new_encodings(connection: sqlite3.Connection, scan_id: int) -> list[Pair]:
         ]
         if len(fitting) == 1:
             came_id = connection.execute(
-                "SELECT max(id) FROM change WHERE scan_id = ? AND kind = 'added' AND path = ?", (scan_id, fitting[0])
+                "SELECT max(id) FROM change WHERE +scan_id = ? AND +kind = 'added' AND path = ?", (scan_id, fitting[0])
             ).fetchone()[0]
             instead.setdefault(fitting[0], []).append(Pair("re-encoded", old_path, fitting[0], went_id, came_id))
     # where two went for one, none of them is guessed
