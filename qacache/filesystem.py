@@ -37,15 +37,24 @@ def filesystem_type(path: str, mountinfo_path: str = MOUNTINFO) -> str | None:
 
 def mount_of(path: str, mountinfo_path: str = MOUNTINFO) -> Mount | None:
     """Return the mount that holds `path`, which need not exist yet."""
-    try:
-        with open(mountinfo_path, encoding="utf-8", errors="surrogateescape") as lines:
-            mounts = [_parse(line) for line in lines if " - " in line]
-    except OSError:
-        return None
     real = os.path.realpath(path)
-    holding = [mount for mount in mounts if _holds(mount.point, real)]
+    holding = [mount for mount in _mounts(mountinfo_path) if _holds(mount.point, real)]
     # the last one wins among equals: it is mounted over the others
     return max(reversed(holding), key=lambda mount: len(mount.point)) if holding else None
+
+
+def mounts_below(path: str, mountinfo_path: str = MOUNTINFO) -> list[Mount]:
+    """Return what is mounted at folders below `path`."""
+    real = os.path.realpath(path)
+    return [mount for mount in _mounts(mountinfo_path) if _holds(real, mount.point) and mount.point != real]
+
+
+def _mounts(mountinfo_path: str) -> list[Mount]:
+    try:
+        with open(mountinfo_path, encoding="utf-8", errors="surrogateescape") as lines:
+            return [_parse(line) for line in lines if " - " in line]
+    except OSError:
+        return []
 
 
 def _parse(line: str) -> Mount:

@@ -328,7 +328,6 @@ def test_a_single_file_that_cannot_be_read_is_all_that_fails(
     assert libraries.scanned_ms(libraries.nas) > scanned_ms
 
 
-@pytest.mark.xfail(run=False, reason="hangs: the second look at a young file is taken without a deadline")
 def test_a_mount_that_stalls_while_a_young_file_settles_is_left(libraries: Libraries, mount: FuseMount) -> None:
     age(libraries.served / "a" / "a-new.mp4", 0)
     mount.stall(since="h0.mp4")
@@ -352,7 +351,6 @@ def test_a_mount_that_stalls_while_missing_files_are_looked_for_is_given_up_soon
     assert_nothing_is_lost(libraries)
 
 
-@pytest.mark.xfail(run=False, reason="hangs: whether a mount is a network's is asked of the root only")
 @pytest.mark.parametrize("trouble", [stall(since="c"), stall(since="c-new.mp4")], ids=["listing", "files"])
 def test_a_mount_inside_a_root_that_stalls_does_not_hang_the_scan(
     libraries: Libraries, mount: FuseMount, trouble: Break

@@ -91,7 +91,7 @@ def test_a_root_that_was_never_scanned_has_no_usual_size() -> None:
 
 
 def test_what_was_held_back_when_the_walk_was_stopped_is_not_told() -> None:
-    assert Guarded({A: 100}, {A: 99}, is_stopped=lambda: True)(Vanished(b"/a/1")) == []
+    assert Guarded({A: 100}, {A: 99}, is_over=lambda root: True)(Vanished(b"/a/1")) == []
 
 
 def test_names_of_any_bytes_and_number_are_held_back() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from qacache.clock import SystemClock
 from qacache.errors import StoreError
-from qacache.events import Event, Failed, Planned, Summary
+from qacache.events import Event, Failed, Planned, Summary, Unstable, Waiting
 from qacache.models import Failure, FileStat
 from qacache.os_failures import NoAnswer, os_failure
 from qacache.paths import root_of
@@ -25,8 +25,9 @@ from qacache.scan.health import Health
 from qacache.scan.lookahead import LookAhead
 from qacache.scan.merge import MergeJoin, is_unchanged
 from qacache.scan.roots import Admission, admit, identify
-from qacache.scan.settle import settle
+from qacache.scan.settle import look_again, settle
 from qacache.scan.shrink import ShrinkGuard
+from qacache.scan.workers import within
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -136,7 +137,11 @@ class Scan:
                 join.skip_unchanged(self._discover(roots, resources), roots), roots
             )
             settled: Iterator[FileStat | Event] = settle(
-                items, self._options.settle_s, self._clock, is_stopped=lambda: self._crew.is_stopped
+                items,
+                self._options.settle_s,
+                self._clock,
+                is_stopped=lambda: self._crew.is_stopped,
+                look=self._look_again,
             )
             known = None if self._options.force else self._store.reader
             described: Iterator[Event] = self._crew.describe(settled, known)
@@ -183,7 +188,7 @@ class Scan:
             self._file_counts,
             max_share=self._options.max_shrink,
             refuse=refuse,
-            is_stopped=lambda: self._crew.is_stopped,
+            is_over=self._is_over,
         )
 
     def _usual(self) -> dict[bytes, int]:
@@ -222,6 +227,18 @@ class Scan:
         except NoAnswer as error:
             self._health.note(path, os_failure("stat", error))
             return False
+
+    def _look_again(self, stat: FileStat) -> FileStat | Unstable | Failed | Waiting:
+        if self._health.is_given_up(stat.path):
+            return Waiting()
+        if not self._admission.is_network(stat.path):
+            return look_again(stat)
+        try:
+            return within(self._options.hang_s, look_again, stat)
+        except NoAnswer as error:
+            failure = os_failure("stat", error)
+            self._health.note(stat.path, failure)
+            return Failed(stat.path, failure)
 
     def _is_over(self, root: bytes) -> bool:
         return self._crew.is_stopped or self._health.is_given_up(root)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from qacache.errors import RootRefused
-from qacache.filesystem import is_network_type, mount_of
+from qacache.filesystem import is_network_type, mount_of, mounts_below
 from qacache.models import RootIdentity
 from qacache.os_failures import NoAnswer
 from qacache.paths import as_folder
@@ -33,7 +33,7 @@ _SHRUNKEN = "root has lost too many files"
 
 
 class Look(NamedTuple):
-    """The first look at a folder: device and inode, None where it has none, and whether it is on a network mount."""
+    """The first look at a folder: its device and inode, if any, and whether it is on a network mount, or around one."""
 
     identity: tuple[int, int] | None
     is_network: bool = False
@@ -127,8 +127,9 @@ def _first_looks(folders: Sequence[bytes], hang_s: float) -> tuple[dict[bytes, L
 
 
 def _look_at(folder: bytes) -> Look:
-    mount = mount_of(os.fsdecode(folder))
-    return Look(identity_of(folder), is_network_type(mount.type) if mount else False)
+    name = os.fsdecode(folder)
+    mounts = [mount_of(name), *mounts_below(name)]
+    return Look(identity_of(folder), any(mount and is_network_type(mount.type) for mount in mounts))
 
 
 def _is_replaced(before: Root, reader: Reader) -> bool:

@@ -35,8 +35,12 @@ def settle(
     clock: Clock,
     *,
     is_stopped: Callable[[], bool] = lambda: False,
+    look: Callable[[FileStat], FileStat | Unstable | Failed | Waiting] | None = None,
 ) -> Iterator[FileStat | Other | Unstable | Failed | Waiting]:
-    """Yield all `items`, files only once they are `settle_s` old; those held back are dropped once `is_stopped()`."""
+    """Yield all `items`, files only once they are `settle_s` old; those held back are dropped once `is_stopped()`.
+
+    `look` takes the second look at a file, by default `look_again`.
+    """
     young: list[FileStat] = []
     for item in items:
         if isinstance(item, FileStat) and not is_settled(item, _now_ns(clock), settle_s):
@@ -53,7 +57,10 @@ def settle(
     for stat in young:
         if is_stopped():
             return
-        yield _second_look(stat, settle_s, clock)
+        now_ns = _now_ns(clock)
+        # a clock ahead of ours (a NAS, a camera) dates files into the future; two equal looks must do for them
+        is_young = stat.mtime_ns <= now_ns and not is_settled(stat, now_ns, settle_s)
+        yield Unstable(stat.path) if is_young else (look or look_again)(stat)
 
 
 def is_settled(stat: FileStat, now_ns: int, settle_s: float) -> bool:
@@ -70,14 +77,6 @@ def look_again(stat: FileStat) -> FileStat | Unstable | Failed:
     except OSError as error:
         return Failed(stat.path, os_failure("stat", error))
     return now if now.has_content_of(stat) else Unstable(stat.path)
-
-
-def _second_look(stat: FileStat, settle_s: float, clock: Clock) -> FileStat | Unstable | Failed:
-    now_ns = _now_ns(clock)
-    # a clock ahead of ours (a NAS, a camera) dates files into the future; two equal looks must do for them
-    if stat.mtime_ns <= now_ns and not is_settled(stat, now_ns, settle_s):
-        return Unstable(stat.path)
-    return look_again(stat)
 
 
 def _ticks(young: list[FileStat], settle_s: float, clock: Clock) -> Iterator[None]:

@@ -31,7 +31,8 @@ class ShrinkGuard:
     """Holds vanished files back until the end of their root.
 
     `usual` is how many files each root had at its last complete scan, `found` how many were found by now; more than
-    `max_share` of the usual ones missing is too many. `refuse` is told each root that shrank so, with a sentence.
+    `max_share` of the usual ones missing is too many. `refuse` is told each root that shrank so, with a sentence. Of a
+    root whose walk `is_over` before its end, nobody knows what the rest holds: what vanished there is not told.
     """
 
     def __init__(
@@ -41,13 +42,13 @@ class ShrinkGuard:
         *,
         max_share: float,
         refuse: Callable[[bytes, str], object],
-        is_stopped: Callable[[], bool] = lambda: False,
+        is_over: Callable[[bytes], bool] = lambda root: False,
     ) -> None:
         self._usual = usual
         self._found = found
         self._max_share = max_share
         self._refuse = refuse
-        self._is_stopped = is_stopped
+        self._is_over = is_over
 
     def hold_back(self, items: Iterable[Item], roots: Sequence[bytes]) -> Iterator[Item]:
         """Yield all `items`, in the order of `roots`, those of `Vanished` last of each root, or a `Failed` for them."""
@@ -63,14 +64,14 @@ class ShrinkGuard:
                     held.add(item.path)
                 else:
                     yield item
-            # of a walk that was stopped nobody knows what the rest holds
-            if not self._is_stopped():
-                yield from self._released(root, held)
+            yield from self._released(root, held)
 
     def _released(self, root: bytes, held: _Held) -> Iterator[Vanished | Failed]:
         usual, found = self._usual.get(root, 0), self._found[root]
         missing = min(len(held), usual - found)
-        if missing > max(_FEW, self._max_share * usual):
+        if self._is_over(root):
+            pass
+        elif missing > max(_FEW, self._max_share * usual):
             message = f"{usual:,} files were here, and only {found:,} are left: the others count as they did"
             self._refuse(root, message)
             yield Failed(root, Failure("list", "shrunken", message))
