@@ -7,15 +7,13 @@ left behind, and the rest of that root is `offline` without another look.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
-import signal
 import struct
-import time
 from typing import TYPE_CHECKING, Literal, Self
 
 from qacache.models import mtime_ns_of
+from qacache.onlooker import end_child, is_mounted, leave_terminal
 
 if TYPE_CHECKING:
     from qacache.store.reader import Found
@@ -25,9 +23,6 @@ Freshness = Literal["fresh", "stale", "offline"]
 _REQUEST = struct.Struct("<II")
 _REPLY = struct.Struct("<cqq")
 _THERE, _GONE, _OFFLINE = b"t", b"g", b"o"
-
-# So long a killed child may take to die, unless it hangs.
-_DEATH_S = 0.1
 
 
 class Verifier:
@@ -91,23 +86,15 @@ class _Child:
             return None
 
     def end(self) -> None:
-        """Kill the child and reap it; one that hangs in the kernel is left to itself."""
         os.close(self._requests)
         os.close(self._replies)
-        with contextlib.suppress(ProcessLookupError, ChildProcessError):
-            os.kill(self._pid, signal.SIGKILL)
-            deadline = time.monotonic() + _DEATH_S
-            while not os.waitpid(self._pid, os.WNOHANG)[0] and time.monotonic() < deadline:
-                time.sleep(0.001)
+        end_child(self._pid)
 
 
 def _serve(requests: int, replies: int) -> None:
     """Answer until the parent is gone; never returns."""
     try:
-        # whoever waits for the parent's output to end must not wait for a child that hangs
-        null = os.open(os.devnull, os.O_RDWR)
-        for standard in (0, 1, 2):
-            os.dup2(null, standard)
+        leave_terminal()
         while len(header := _read(requests, _REQUEST.size)) == _REQUEST.size:
             path_bytes, root_bytes = _REQUEST.unpack(header)
             path, root = _read(requests, path_bytes), _read(requests, root_bytes)
@@ -127,16 +114,7 @@ def _look(path: bytes, root: bytes) -> tuple[bytes, int, int]:
     try:
         stat = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
-        return (_GONE if _is_mounted(root) else _OFFLINE), 0, 0
+        return (_GONE if is_mounted(root) else _OFFLINE), 0, 0
     except OSError:
         return _OFFLINE, 0, 0
     return _THERE, stat.st_size, mtime_ns_of(stat)
-
-
-def _is_mounted(root: bytes) -> bool:
-    """Whether the root holds anything: an unmounted one is an empty folder, or none."""
-    try:
-        with os.scandir(root) as entries:
-            return next(entries, None) is not None
-    except OSError:
-        return False

@@ -7,23 +7,19 @@ looked at.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import select
-import signal
 import stat as stat_module
 import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from qacache.models import mtime_ns_of
+from qacache.onlooker import end_child, is_mounted, leave_terminal
 from qacache.paths import as_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-# So long a killed child may take to die, unless it hangs.
-_DEATH_S = 0.1
 
 
 class Sight(NamedTuple):
@@ -79,7 +75,7 @@ def _ask(path: bytes, root: bytes | None, deadline_s: float) -> dict[str, Any] |
         return _read(replies, time.monotonic() + deadline_s)
     finally:
         os.close(replies)
-        _end(pid)
+        end_child(pid)
 
 
 def _read(replies: int, deadline: float) -> dict[str, Any] | None:
@@ -92,22 +88,10 @@ def _read(replies: int, deadline: float) -> dict[str, Any] | None:
     return None
 
 
-def _end(pid: int) -> None:
-    """Kill the child and reap it; one that hangs in the kernel is left to itself."""
-    with contextlib.suppress(ProcessLookupError, ChildProcessError):
-        os.kill(pid, signal.SIGKILL)
-        deadline = time.monotonic() + _DEATH_S
-        while not os.waitpid(pid, os.WNOHANG)[0] and time.monotonic() < deadline:
-            time.sleep(0.001)
-
-
 def _answer(path: bytes, root: bytes | None, reply_end: int) -> None:
     """Be the child: write the reply and end; never returns."""
     try:
-        # whoever waits for the parent's output to end must not wait for a child that hangs
-        null = os.open(os.devnull, os.O_RDWR)
-        for standard in (0, 1, 2):
-            os.dup2(null, standard)
+        leave_terminal()
         os.write(reply_end, json.dumps(_look(path, root)).encode())
     finally:
         os._exit(0)
@@ -131,7 +115,7 @@ def _stat(path: bytes, root: bytes | None) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError) as error:
         if os.path.islink(path):
             return {"state": "there", "kind": "dangling-link"}
-        if root and not _is_mounted(root):
+        if root and not is_mounted(root):
             return {"state": "offline", "problem": "its root is missing or empty"}
         return {"state": "gone", "problem": _words(error)}
     except PermissionError as error:
@@ -153,15 +137,6 @@ def _folders_between(root: bytes, path: bytes) -> Iterator[bytes]:
 
 def _is_closed(folder: bytes) -> bool:
     return os.path.isdir(folder) and not os.access(folder, os.R_OK | os.X_OK)
-
-
-def _is_mounted(root: bytes) -> bool:
-    """Whether the root holds anything: an unmounted one is an empty folder, or none."""
-    try:
-        with os.scandir(root) as entries:
-            return next(entries, None) is not None
-    except OSError:
-        return False
 
 
 def _words(error: OSError) -> str:

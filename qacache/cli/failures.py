@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qacache.cli.again import JobsOption, RateOption, probe_again
-from qacache.cli.options import ConfigOption, DbOption, EngineOption, JsonOption, command_app, exit_statuses
+from qacache.cli.again import probe_again
+from qacache.cli.options import (
+    ConfigOption,
+    DbOption,
+    EngineOption,
+    JobsOption,
+    JsonOption,
+    RateOption,
+    command_app,
+    exit_statuses,
+)
 from qacache.cli.text import json_line, printable, tsv_line
 from qacache.config import load
 from qacache.config.keys import Key

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from qacache.cli.again import make_crew
 from qacache.cli.options import make_filters, open_store
 from qacache.cli.run import show_run
 from qacache.lookup import look_up
-from qacache.probe.engines import make_prober
-from qacache.scan.crew import Crew
 from qacache.scan.refresh import Refresh
 
 if TYPE_CHECKING:
@@ -25,6 +24,5 @@ def probe_missing(paths: Sequence[bytes], config: Config) -> int:
         missing = [path for path in missing if os.path.exists(path)]
         if not missing:
             return 0
-        crew = Crew(make_prober(config.ffprobe), jobs=config.ffprobe.concurrency, rate=config.scan.rate_per_s)
-        refresh = Refresh(store, crew, make_filters(config), reuse=True)
+        refresh = Refresh(store, make_crew(config), make_filters(config), reuse=True)
         return show_run(refresh, refresh.events(missing), quiet=True)

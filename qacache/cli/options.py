@@ -24,6 +24,8 @@ EngineOption = Annotated[
     str | None,
     typer.Option("--engine", metavar="NAME", help="Probe with libav, ffprobe or auto.", show_default=False),
 ]
+JobsOption = Annotated[str | None, typer.Option("--jobs", metavar="N", help="Probe up to N files at a time.")]
+RateOption = Annotated[str | None, typer.Option("--rate", metavar="N", help="Look into at most N files a second.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, an object a line.")]
 
 _STATUSES = {

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-from qacache.cli.again import JobsOption, RateOption, probe_again
+from qacache.cli.again import probe_again
 from qacache.cli.options import (
     ConfigOption,
     DbOption,
     EngineOption,
+    JobsOption,
     JsonOption,
+    RateOption,
     command_app,
     exit_statuses,
 )

@@ -13,7 +13,9 @@ from qacache.cli.options import (
     ConfigOption,
     DbOption,
     EngineOption,
+    JobsOption,
     JsonOption,
+    RateOption,
     command_app,
     exit_statuses,
     make_filters,
@@ -47,8 +49,8 @@ def scan(
     config: ConfigOption = None,
     db: DbOption = None,
     engine: EngineOption = None,
-    jobs: Annotated[str | None, typer.Option(metavar="N", help="Probe up to N files at a time.")] = None,
-    rate: Annotated[str | None, typer.Option(metavar="N", help="Look into at most N files a second.")] = None,
+    jobs: JobsOption = None,
+    rate: RateOption = None,
     settle: Annotated[
         str | None, typer.Option(metavar="TIME", help="Leave files alone that were written to less than TIME ago.")
     ] = None,

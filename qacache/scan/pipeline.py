@@ -133,9 +133,7 @@ class Scan:
     def _outcomes(self, roots: Sequence[bytes], began_ms: int) -> Iterator[Event]:
         with ExitStack() as resources:
             join = self._join()
-            items = self._guarded(join, roots).hold_back(
-                join.skip_unchanged(self._discover(roots, resources), roots), roots
-            )
+            items = self._items(join, roots, resources)
             settled: Iterator[FileStat | Event] = settle(
                 items,
                 self._options.settle_s,
@@ -157,15 +155,18 @@ class Scan:
         began = self._clock.monotonic()
         with ExitStack() as resources:
             join = self._join()
-            items = self._guarded(join, roots).hold_back(
-                join.skip_unchanged(self._discover(roots, resources), roots), roots
-            )
+            items = self._items(join, roots, resources)
             for item in items:
                 event = Planned(item.path, self._plan(item)) if isinstance(item, FileStat) else item
                 self.summary.add(event)
                 yield event
         self.summary.state = "interrupted" if self._crew.is_stopped else "complete"
         self.summary.duration_s = self._clock.monotonic() - began
+
+    def _items(self, join: MergeJoin, roots: Sequence[bytes], resources: ExitStack) -> Iterator[FileStat | Event]:
+        """Yield what is to be looked into, and what became of all else; `resources` are what the walk needs."""
+        changed = join.skip_unchanged(self._discover(roots, resources), roots)
+        return self._guarded(join, roots).hold_back(changed, roots)
 
     def _join(self) -> MergeJoin:
         return MergeJoin(

@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import resource
-import sys
 import threading
 from contextlib import suppress
 from queue import SimpleQueue
@@ -113,7 +112,3 @@ def _limit(memory_bytes: int) -> None:
         # refused where a stricter limit is inherited already, or the system knows none of this kind
         with suppress(ValueError, OSError):
             resource.setrlimit(kind, (limit, limit))
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))
