@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from qacache.events import Probed
@@ -64,7 +65,7 @@ def fill_store(path: Path, roots: Sequence[Path]) -> int:
 
 def _events(roots: Sequence[Path]) -> Iterator[Probed]:
     chance = random.Random(7)
-    for run in discover([os.fsencode(root) for root in roots], Filters(["mp4"])):
+    for run in chain.from_iterable(discover(os.fsencode(root), Filters(["mp4"])) for root in roots):
         assert isinstance(run, list), run
         for path, stat in run:
             yield Probed(FileStat.of(path, stat), chance.randbytes(16), _probe(chance))

@@ -2,10 +2,10 @@
 
 The library behind the `qacache` command. To scan and to look up:
 
-    from qacache import Filters, LibavProber, Reader, RetrySchedule, Scan, ScanOptions, Store
+    from qacache import Crew, Filters, LibavProber, Reader, RetrySchedule, Scan, ScanOptions, Store
 
     with Store("videos.db", create=True, retries=RetrySchedule(3600, 86400)) as store:
-        scan = Scan(store, LibavProber(), ScanOptions(filters=Filters(["mp4", "mkv"])))
+        scan = Scan(store, Crew(LibavProber()), ScanOptions(filters=Filters(["mp4", "mkv"])))
         for event in scan.events([b"/mnt/videos"]):
             print(event)
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from qacache.record import Record
     from qacache.scan.crew import Crew
     from qacache.scan.discovery import Filters
+    from qacache.scan.mounts import Limits, Mounts
     from qacache.scan.pipeline import Scan, ScanOptions
     from qacache.scan.refresh import Refresh
     from qacache.store.reader import Reader
@@ -43,7 +44,9 @@ __all__ = [
     "FileStat",
     "Filters",
     "LibavProber",
+    "Limits",
     "MediaInfo",
+    "Mounts",
     "Probe",
     "Prober",
     "QacacheError",
@@ -70,6 +73,7 @@ _HOMES = {
     "qacache.record": ("Record",),
     "qacache.scan.crew": ("Crew",),
     "qacache.scan.discovery": ("Filters",),
+    "qacache.scan.mounts": ("Limits", "Mounts"),
     "qacache.scan.pipeline": ("Scan", "ScanOptions"),
     "qacache.scan.refresh": ("Refresh",),
     "qacache.store.reader": ("Reader",),

@@ -12,7 +12,9 @@ from qacache.clock import Clock
 from qacache.events import Event, Reused, Unchanged, Waiting, event_name
 from qacache.exchange import export
 from qacache.record import Record
+from qacache.scan.crew import Crew
 from qacache.scan.discovery import Filters
+from qacache.scan.mounts import Mounts
 from qacache.scan.pipeline import Scan, ScanOptions
 from qacache.store.session import Store
 from tests.fakes import FakeProber
@@ -21,7 +23,14 @@ MP4 = Filters(["mp4"], ["._*", "@eaDir"])
 
 
 def prepare_scan(store: Store, prober: FakeProber | None = None, *, clock: Clock | None = None, **options: Any) -> Scan:
-    return Scan(store, prober or FakeProber(), ScanOptions(filters=MP4, **options), clock)
+    """A scan with `options` of `Crew`, `Mounts` and `ScanOptions`."""
+    mounts = Mounts(**_taken(options, "hang_s", "network_concurrency", "limits"))
+    crew = Crew(prober or FakeProber(), mounts, **_taken(options, "jobs", "rate"))
+    return Scan(store, crew, ScanOptions(filters=MP4, **options), clock)
+
+
+def _taken(options: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: options.pop(name) for name in names if name in options}
 
 
 def scan(

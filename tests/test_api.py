@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import qacache
-from qacache import Filters, Reader, Record, RetrySchedule, Scan, ScanOptions, Store
+from qacache import Crew, Filters, Reader, Record, RetrySchedule, Scan, ScanOptions, Store
 from qacache.lookup import look_up
 from tests.fakes import FakeProber
 from tests.media import make_file
@@ -46,7 +46,7 @@ def test_a_program_can_scan_and_look_up(tmp_path: Path) -> None:
     db = str(tmp_path / "videos.db")
 
     with Store(db, create=True, retries=RetrySchedule(3600, 86400)) as store:
-        run = Scan(store, FakeProber(), ScanOptions(filters=Filters(["mp4", "mkv"])))
+        run = Scan(store, Crew(FakeProber()), ScanOptions(filters=Filters(["mp4", "mkv"])))
         events = list(run.events([os.path.dirname(path)]))
     with Reader(db) as reader:
         (answer,) = look_up(reader, [path], ("media.format_name",))

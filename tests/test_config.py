@@ -9,6 +9,7 @@ import platformdirs
 import pytest
 
 from qacache.config import Config, Scan, Settings, load, places
+from qacache.config.mounts import MountLimits
 from qacache.config.sections import DAY_S, MIB, keys, sections
 from qacache.errors import ConfigError
 
@@ -221,9 +222,18 @@ def test_unknown_key_names_the_nearest_one(toml: Path) -> None:
         ("settle = 5", "unknown key settle in {}: did you mean scan.settle?"),
         ("[db]\nzzz = 5", "unknown key db.zzz in {}: known are db.path, db.busy_timeout"),
         ("[scna]", "unknown section scna in {}: did you mean scan?"),
-        ("[zzz]", "unknown section zzz in {}: known are db, ffprobe, maintenance, scan"),
+        ("[zzz]", "unknown section zzz in {}: known are db, ffprobe, maintenance, mounts, scan"),
         ("scan = 5", "scan in {}: 5 is no table: write [scan]"),
         ("[[scan]]", "scan in {}: a list is no table: write [scan]"),
+        ("mounts = 5", 'mounts in {}: 5 is no table of mounts: write [mounts."/mnt/nas"] and keys below it'),
+        ("[mounts]\nrate = 5", 'mounts in {}: "rate" is 5, which is no table: write [mounts."rate"]'),
+        ('[mounts."/nas"]\nrats = 5', 'mounts in {}: unknown key rats of "/nas": did you mean rate?'),
+        ('[mounts."/nas"]\nzzz = 5', 'mounts in {}: unknown key zzz of "/nas": known are concurrency, rate'),
+        (
+            '[mounts."/nas"]\nconcurrency = -1\nrate = "x"',
+            'mounts in {}: concurrency of "/nas": -1 is less than 1: write 1 or more, or 0 (as without this table); '
+            'rate of "/nas": "x" is no number: write digits without quotes, like 2.5',
+        ),
         ("[scan.roots]", 'scan.roots in {}: a table is no list of paths: write ["~/Movies", "/mnt/media"]'),
     ],
 )
@@ -342,6 +352,32 @@ def test_a_file_that_is_not_utf8_or_no_file_is_told(toml: Path, tmp_path: Path) 
     assert problems_of(config_path=toml) == [f"configuration file {toml} is not UTF-8: byte 16 cannot be decoded"]
     [problem] = problems_of(config_path=tmp_path)
     assert problem.startswith(f"configuration file {tmp_path} cannot be read: ")
+
+
+# mounts
+
+
+def test_each_mount_has_a_table_of_its_own(toml: Path, tmp_path: Path) -> None:
+    write(toml, '[mounts."/nas"]\nconcurrency = 2\n[mounts.films]\nrate = 2.5\n')
+
+    settings = load(config_path=toml, environ={})
+
+    assert settings.config.mounts.by_folder == {
+        "/nas": MountLimits(concurrency=2),
+        str(toml.parent / "films"): MountLimits(rate_per_s=2.5),
+    }
+    assert settings.origin("mounts") == f"file {toml}"
+
+
+def test_the_tables_of_all_mounts_fit_a_variable(toml: Path) -> None:
+    write(toml, '[mounts."/nas"]\nconcurrency = 2\n')
+
+    settings = load(config_path=toml, environ={"QACACHE_MOUNTS": '{"/nas" = {rate = 5}}'})
+
+    assert settings.config.mounts.by_folder == {"/nas": MountLimits(rate_per_s=5.0)}
+    assert problems_of(environ={"QACACHE_MOUNTS": "/nas=5"}) == [
+        'variable QACACHE_MOUNTS: "/nas=5" is no table of mounts: write [mounts."/mnt/nas"] and keys below it'
+    ]
 
 
 # definitions

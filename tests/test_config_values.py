@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from qacache.config import Config, load
 from qacache.config.example import render, write_example
+from qacache.config.mounts import MountLimits
 from qacache.config.sections import keys
 from qacache.config.units import format_duration, format_size, parse_duration, parse_size
 from qacache.errors import ConfigError
@@ -85,6 +86,7 @@ def test_the_example_uncommented_sets_every_key_to_its_default(tmp_path: Path) -
     assert set(settings.origins) == {key.name for _, key in keys()}
     assert settings.config.scan == Config().scan
     assert settings.config.ffprobe == Config().ffprobe
+    assert settings.config.mounts.by_folder == {"/mnt/nas": MountLimits()}
     assert settings.config.db.busy_timeout_s == Config().db.busy_timeout_s
     assert settings.config.db.path == os.path.expanduser("~/.local/share/qacache/qacache.db")
 
@@ -92,7 +94,8 @@ def test_the_example_uncommented_sets_every_key_to_its_default(tmp_path: Path) -
 def test_the_example_describes_every_key() -> None:
     text = render()
     for _, key in keys():
-        assert f"Variable: {key.variable}\n# {key.bare_name} = " in text
+        beginning = f"{key.bare_name} = " if key.bare_name else f"[{key.name}."
+        assert f"Variable: {key.variable}\n# {beginning}" in text
     assert max(len(line) for line in text.splitlines()) <= 110
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 
 from qacache.events import Failed
 from qacache.scan import discovery
-from qacache.scan.discovery import Filters, Run, collapse, count_files, discover
+from qacache.scan.discovery import Filters, Run, count_files, discover
 from qacache.scan.lookahead import LookAhead
+from qacache.scan.mounts import Mounts
 from tests.fakes import InlineExecutor
 
 MP4 = Filters(["mp4"])
@@ -56,21 +57,20 @@ def touch(path: Path) -> bytes:
     return os.fsencode(path)
 
 
-def ahead(executor: Executor) -> Callable[[bytes], LookAhead]:
+def ahead(executor: Executor) -> LookAhead:
     """What looks ahead of the walk with `executor`."""
-    return lambda root: LookAhead(executor, ahead=8, hang_s=60.0)
+    return LookAhead(Mounts(), lambda: executor, ahead=8)
 
 
-def found(*roots: bytes | Path, filters: Filters = MP4, lister: Executor | None = None) -> list[bytes]:
+def found(root: bytes | Path, *, filters: Filters = MP4, lister: Executor | None = None) -> list[bytes]:
     """The paths that are found, failures left out."""
-    looker_of = ahead(lister) if lister else None
-    items = discover([os.fsencode(root) for root in roots], filters, looker_of=looker_of)
+    items = discover(os.fsencode(root), filters, looker=ahead(lister) if lister else None)
     return [path for item in items if not isinstance(item, Failed) for path, _ in item]
 
 
 def failures(root: Path) -> dict[bytes, tuple[str, str]]:
     """Stage and reason of each failure below `root`, by the name of what failed."""
-    items = [item for item in discover([os.fsencode(root)], MP4) if isinstance(item, Failed)]
+    items = [item for item in discover(os.fsencode(root), MP4) if isinstance(item, Failed)]
     return {os.path.basename(item.path): (item.failure.stage, item.failure.reason) for item in items}
 
 
@@ -110,7 +110,7 @@ def test_a_folder_that_cannot_be_listed_ahead_is_a_failure_too(tmp_path: Path, m
     here = touch(tmp_path / "x.mp4")
     shut_folder(monkeypatch, tmp_path / "shut")
 
-    items = list(discover([os.fsencode(tmp_path)], MP4, looker_of=ahead(InlineExecutor())))
+    items = list(discover(os.fsencode(tmp_path), MP4, looker=ahead(InlineExecutor())))
 
     assert [item.failure.reason for item in items if isinstance(item, Failed)] == ["permission-denied"]
     assert [path for item in items if not isinstance(item, Failed) for path, _ in item] == [here]
@@ -139,7 +139,7 @@ def test_a_file_with_a_wanted_extension_is_found_in_any_case(tmp_path: Path, nam
 def test_a_file_with_another_extension_or_nothing_before_it_is_passed_over(tmp_path: Path, name: str) -> None:
     touch(tmp_path / name)
 
-    assert list(discover([os.fsencode(tmp_path)], MP4)) == []
+    assert list(discover(os.fsencode(tmp_path), MP4)) == []
 
 
 def test_names_to_skip_are_passed_over_as_files_and_as_folders(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_a_root_is_entered_whatever_its_name(tmp_path: Path) -> None:
 def test_what_is_told_of_a_file_is_what_stat_says(tmp_path: Path) -> None:
     path = touch(tmp_path / "x.mp4")
 
-    ((told,),) = discover([os.fsencode(tmp_path)], MP4)
+    ((told,),) = discover(os.fsencode(tmp_path), MP4)
 
     assert told == (path, os.stat(path))
 
@@ -171,7 +171,7 @@ def test_a_symlinked_folder_is_not_entered(tmp_path: Path) -> None:
     (tmp_path / "root" / "link.mp4").symlink_to(tmp_path / "outside")
     (tmp_path / "root" / "self").symlink_to(tmp_path / "root")
 
-    assert list(discover([os.fsencode(tmp_path / "root")], MP4)) == []
+    assert list(discover(os.fsencode(tmp_path / "root"), MP4)) == []
 
 
 def test_a_symlink_to_a_file_counts_as_that_file(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_symlink_to_a_file_counts_as_that_file(tmp_path: Path) -> None:
     link = tmp_path / "x.mp4"
     link.symlink_to("target")
 
-    (((path, told),),) = discover([os.fsencode(tmp_path)], MP4)
+    (((path, told),),) = discover(os.fsencode(tmp_path), MP4)
 
     assert path == os.fsencode(link)
     assert stat.S_ISREG(told.st_mode)
@@ -235,7 +235,7 @@ def test_failures_stand_in_path_order_among_the_files(tmp_path: Path) -> None:
     first, last = touch(tmp_path / "1.mp4"), touch(tmp_path / "3.mp4")
     (tmp_path / "2.mp4").symlink_to("nothing")
 
-    items = list(discover([os.fsencode(tmp_path)], MP4))
+    items = list(discover(os.fsencode(tmp_path), MP4))
 
     paths = [item.path if isinstance(item, Failed) else item[0][0] for item in items]
     assert paths == [first, os.fsencode(tmp_path / "2.mp4"), last]
@@ -248,7 +248,7 @@ filters = Filters(["mp4"])
 if os.geteuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
-for item in discover([os.fsencode(sys.argv[1])], filters):
+for item in discover(os.fsencode(sys.argv[1]), filters):
     print([os.path.basename(path) for path, _ in item] if isinstance(item, list) else (item.path, item.failure))
 """
 
@@ -270,7 +270,7 @@ def test_a_folder_without_permission_is_one_failure(tmp_path: Path) -> None:
 
 
 def test_a_missing_root_is_one_failure(tmp_path: Path) -> None:
-    (failed,) = discover([os.fsencode(tmp_path / "none")], MP4)
+    (failed,) = discover(os.fsencode(tmp_path / "none"), MP4)
 
     assert isinstance(failed, Failed)
     assert (failed.failure.stage, failed.failure.reason) == ("list", "not-found")
@@ -279,7 +279,7 @@ def test_a_missing_root_is_one_failure(tmp_path: Path) -> None:
 def test_a_large_folder_comes_in_several_runs(tmp_path: Path) -> None:
     planted = sorted(touch(tmp_path / f"{i}.mp4") for i in range(1500))
 
-    runs: list[Run] = [item for item in discover([os.fsencode(tmp_path)], MP4) if not isinstance(item, Failed)]
+    runs: list[Run] = [item for item in discover(os.fsencode(tmp_path), MP4) if not isinstance(item, Failed)]
 
     assert [path for run in runs for path, _ in run] == planted
     assert len(runs) > 1
@@ -299,7 +299,7 @@ def test_a_file_that_goes_after_its_folder_was_listed_is_left_out(
 
     monkeypatch.setattr(discovery, "_list_folder", and_lose_one)
 
-    assert list(discover([os.fsencode(tmp_path)], MP4)) == [[(kept, os.stat(kept))]]
+    assert list(discover(os.fsencode(tmp_path), MP4)) == [[(kept, os.stat(kept))]]
 
 
 def test_a_folder_that_goes_after_it_was_listed_is_one_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -362,7 +362,7 @@ def test_the_walk_ends_early_once_it_is_stopped(tmp_path: Path) -> None:
     first = touch(tmp_path / "a" / "x.mp4")
     touch(tmp_path / "b" / "x.mp4")
     stopped = threading.Event()
-    items = discover([os.fsencode(tmp_path)], MP4, is_over=lambda _: stopped.is_set())
+    items = discover(os.fsencode(tmp_path), MP4, is_over=lambda _: stopped.is_set())
 
     seen = next(items)
     stopped.set()
@@ -382,28 +382,3 @@ def test_counting_passes_over_folders_that_cannot_be_listed(tmp_path: Path) -> N
     roots = [os.fsencode(tmp_path), os.fsencode(tmp_path / "none")]
 
     assert count_files(roots, MP4, is_over=lambda: False) == 1
-
-
-class TestCollapse:
-    def test_a_root_inside_another_is_left_out(self) -> None:
-        assert collapse([b"/v/films/old", b"/v/films", b"/v/films/"]) == [b"/v/films"]
-
-    def test_a_root_whose_name_only_begins_like_another_is_kept(self) -> None:
-        assert collapse([b"/v/films", b"/v/films2", b"/v/films-old"]) == [b"/v/films-old", b"/v/films", b"/v/films2"]
-
-    def test_everything_is_inside_the_root_folder(self) -> None:
-        assert collapse([b"/v", b"/"]) == [b"/"]
-
-    def test_the_same_folder_by_a_symlink_counts_once(self, tmp_path: Path) -> None:
-        real, link = tmp_path / "real", tmp_path / "link"
-        real.mkdir()
-        link.symlink_to(real)
-
-        assert collapse([os.fsencode(link), os.fsencode(real)]) == [os.fsencode(link)]
-
-    def test_a_folder_that_a_symlinked_root_holds_is_left_out(self, tmp_path: Path) -> None:
-        inner, link = tmp_path / "real" / "inner", tmp_path / "z-link"
-        inner.mkdir(parents=True)
-        link.symlink_to(tmp_path / "real")
-
-        assert collapse([os.fsencode(inner), os.fsencode(link)]) == [os.fsencode(link)]

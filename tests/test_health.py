@@ -1,4 +1,4 @@
-"""The health of roots: when one is given up."""
+"""The health of places: when one is given up."""
 
 from __future__ import annotations
 
@@ -6,84 +6,97 @@ import pytest
 
 from qacache.models import Failure
 from qacache.scan.health import Health
+from qacache.scan.places import Place
 
 IO_ERROR = Failure("list", "io-error", "input/output error")
 GONE = Failure("stat", "mount-gone", "stale file handle")
 NO_ANSWER = Failure("digest", "no-answer", "no answer in 60 s")
 
+NAS = Place(b"/nas", b"/nas", b"/nas", is_network=True)
+NAS_TOO = Place(b"/nas/music", b"/nas/music", b"/nas", is_network=True)
+OTHER_NAS = Place(b"/nas2", b"/nas2", b"/nas2", is_network=True)
+DISK = Place(b"/disk", b"/disk", b"/", is_network=False)
+DISK_TOO = Place(b"/home", b"/home", b"/", is_network=False)
 
-def health_after(*failures: Failure | None) -> Health:
-    """The health of `/nas` after looks that failed so, or did not."""
-    health = Health([b"/nas", b"/other"])
+
+def health_after(*failures: Failure | None, place: Place = NAS) -> Health:
+    """The health after looks at something in `place` that failed so, or did not."""
+    health = Health()
     for failure in failures:
-        health.note(b"/nas/x.mp4", failure)
+        health.note(place, failure)
     return health
 
 
 @pytest.mark.parametrize("failure", [IO_ERROR, GONE])
-def test_a_root_is_given_up_at_the_fifth_error_in_a_row(failure: Failure) -> None:
-    assert not health_after(*[failure] * 4).is_given_up(b"/nas")
-    assert health_after(*[failure] * 5).is_given_up(b"/nas")
+def test_a_place_is_given_up_at_the_fifth_error_in_a_row(failure: Failure) -> None:
+    assert health_after(*[failure] * 4).given_up(NAS) is None
+    assert health_after(*[failure] * 5).given_up(NAS) == failure
 
 
-def test_a_root_is_given_up_at_the_third_look_in_a_row_that_hangs() -> None:
-    assert not health_after(*[NO_ANSWER] * 2).is_given_up(b"/nas")
-    assert health_after(*[NO_ANSWER] * 3).is_given_up(b"/nas")
+def test_a_place_is_given_up_at_the_third_look_in_a_row_that_hangs() -> None:
+    assert health_after(*[NO_ANSWER] * 2).given_up(NAS) is None
+    assert health_after(*[NO_ANSWER] * 3).given_up(NAS) == NO_ANSWER
 
 
 def test_errors_of_several_kinds_count_together() -> None:
-    assert health_after(IO_ERROR, GONE, NO_ANSWER, IO_ERROR).is_given_up(b"/nas")
+    assert health_after(IO_ERROR, GONE, NO_ANSWER, IO_ERROR).given_up(NAS) == IO_ERROR
 
 
 def test_a_look_that_does_not_fail_begins_a_new_row() -> None:
-    assert not health_after(*[IO_ERROR] * 4, None, *[IO_ERROR] * 4).is_given_up(b"/nas")
+    assert health_after(*[IO_ERROR] * 4, None, *[IO_ERROR] * 4).given_up(NAS) is None
 
 
 @pytest.mark.parametrize("reason", ["permission-denied", "not-found", "invalid-data", "empty-file", "os-error"])
 def test_failures_of_single_files_are_an_answer(reason: str) -> None:
     failure = Failure("stat", reason, "no matter what")
 
-    assert not health_after(*[failure] * 100).is_given_up(b"/nas")
-    assert not health_after(*[IO_ERROR] * 4, failure, IO_ERROR).is_given_up(b"/nas")
+    assert health_after(*[failure] * 100).given_up(NAS) is None
+    assert health_after(*[IO_ERROR] * 4, failure, IO_ERROR).given_up(NAS) is None
 
 
-def test_a_root_that_is_given_up_stays_so() -> None:
-    assert health_after(*[IO_ERROR] * 5, None).is_given_up(b"/nas")
+def test_a_place_that_is_given_up_stays_so_for_what_it_was() -> None:
+    assert health_after(*[IO_ERROR] * 5, GONE, None).given_up(NAS) == IO_ERROR
 
 
-def test_all_below_a_root_is_given_up_with_it_and_nothing_else() -> None:
-    health = health_after(*[IO_ERROR] * 5)
-
-    assert health.is_given_up(b"/nas/folder/x.mp4")
-    assert not health.is_given_up(b"/other")
-    assert not health.is_given_up(b"/nas2/x.mp4")
-
-
-def test_each_root_has_a_row_of_its_own() -> None:
-    health = Health([b"/nas", b"/other"])
-    for _ in range(5):
-        health.note(b"/nas", IO_ERROR)
-        health.note(b"/other/x.mp4", None)
-
-    assert health.is_given_up(b"/nas")
-    assert not health.is_given_up(b"/other")
-
-
-def test_why_tells_the_last_thing_that_went_wrong() -> None:
-    assert health_after(*[IO_ERROR] * 4, GONE, None).why(b"/nas") == "stale file handle"
-
-
-def test_what_is_in_no_root_is_never_given_up() -> None:
+def test_each_place_has_a_row_of_its_own() -> None:
     health = Health()
     for _ in range(5):
-        health.note(b"/nas/x.mp4", IO_ERROR)
+        health.note(NAS, IO_ERROR)
+        health.note(OTHER_NAS, None)
 
-    assert not health.is_given_up(b"/nas/x.mp4")
+    assert health.given_up(NAS)
+    assert not health.given_up(OTHER_NAS)
 
 
-def test_the_root_of_everything_holds_everything() -> None:
-    health = Health([b"/"])
+def test_folders_may_be_listed_of_which_no_file_can_be_read() -> None:
+    health = Health()
     for _ in range(5):
-        health.note(b"/nas/x.mp4", IO_ERROR)
+        health.note(NAS, IO_ERROR, of_content=True)
+        health.note(NAS, None)
 
-    assert health.is_given_up(b"/nas/y.mp4")
+    assert health.given_up(NAS)
+
+
+@pytest.mark.parametrize("failure", [GONE, NO_ANSWER])
+def test_with_a_share_that_does_not_answer_all_places_on_it_are_given_up(failure: Failure) -> None:
+    health = health_after(*[failure] * 5)
+
+    assert health.given_up(NAS_TOO) == failure
+    assert not health.given_up(OTHER_NAS)
+
+
+def test_errors_in_one_place_say_nothing_of_others_on_the_same_mount() -> None:
+    assert not health_after(*[IO_ERROR] * 5).given_up(NAS_TOO)
+    assert not health_after(*[GONE] * 5, place=DISK).given_up(DISK_TOO)
+
+
+def test_a_place_is_doubtful_between_an_error_in_a_file_and_a_file_that_can_be_read() -> None:
+    health = Health()
+    health.note(NAS, IO_ERROR)
+    assert not health.is_doubtful(NAS)
+
+    health.note(NAS, IO_ERROR, of_content=True)
+    assert health.is_doubtful(NAS)
+
+    health.note(NAS, None, of_content=True)
+    assert not health.is_doubtful(NAS)

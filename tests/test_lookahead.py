@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from qacache.models import Failure
 from qacache.os_failures import NoAnswer
 from qacache.scan import lookahead as lookahead_module
 from qacache.scan.discovery import Filters, Listing, Step, discover
 from qacache.scan.lookahead import LookAhead
+from qacache.scan.mounts import Limits, Mounts
+from qacache.scan.places import Place
 from tests.fakes import HeldExecutor
 from tests.media import make_file
 
@@ -61,8 +64,8 @@ def hanging() -> Iterator[tuple[FakeStep, threading.Event]]:
         over.set()
 
 
-def looker(threads: int, *, ahead: int = 8, hang_s: float = FOREVER_S, **options: Callable[[], bool]) -> LookAhead:
-    return LookAhead(ThreadPoolExecutor(threads), ahead=ahead, hang_s=hang_s, **options)
+def looker(threads: int, mounts: Mounts | None = None, *, ahead: int = 8, hang_s: float = FOREVER_S) -> LookAhead:
+    return LookAhead(mounts or Mounts(hang_s=hang_s), lambda: ThreadPoolExecutor(threads), ahead=ahead)
 
 
 def test_what_came_of_a_step_is_told_at_its_turn_whichever_ended_first() -> None:
@@ -88,15 +91,15 @@ def test_a_walk_that_looks_ahead_finds_the_same_in_the_same_order(library: Path)
         make_file(library / name)
 
     with looker(3, ahead=4) as ahead:
-        runs = list(discover([bytes(library)], MP4, looker_of=lambda _: ahead))
+        runs = list(discover(bytes(library), MP4, looker=ahead))
 
-    assert runs == list(discover([bytes(library)], MP4))
+    assert runs == list(discover(bytes(library), MP4))
 
 
 def test_no_more_than_the_first_few_steps_are_begun() -> None:
     executor = HeldExecutor()
     steps = [quick(str(number)) for number in range(10)]
-    ahead = LookAhead(executor, ahead=3, hang_s=FOREVER_S)
+    ahead = LookAhead(Mounts(), lambda: executor, ahead=3)
 
     ahead.begin(steps)
     ahead.begin(steps)
@@ -145,9 +148,6 @@ def test_a_step_that_hangs_has_its_time_from_its_own_beginning() -> None:
             ahead.finish(step)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="threads that hang are not replaced: steps that only wait for one count as not answered"
-)
 def test_steps_behind_as_many_that_hang_as_there_are_threads_go_on() -> None:
     with looker(1, hang_s=0.05) as ahead, hanging() as (step, _):
         steps = [step, quick("next")]
@@ -159,13 +159,47 @@ def test_steps_behind_as_many_that_hang_as_there_are_threads_go_on() -> None:
 
 
 def test_a_stop_ends_the_wait_for_a_step() -> None:
-    is_stopped = threading.Event()
-    with looker(1, is_stopped=is_stopped.is_set) as ahead, hanging() as (step, hangs):
+    mounts = Mounts()
+    with looker(1, mounts) as ahead, hanging() as (step, hangs):
         ahead.begin([step])
         assert hangs.wait(FOREVER_S)
-        threading.Timer(0.02, is_stopped.set).start()
+        threading.Timer(0.02, mounts.stop).start()
 
         assert ahead.finish(step) == listing()
+
+
+def test_a_step_whose_thread_is_taken_by_later_ones_that_hang_is_taken_all_the_same() -> None:
+    with looker(1, hang_s=0.05) as ahead, hanging() as (later, hangs):
+        ahead.begin([later])
+        assert hangs.wait(FOREVER_S)
+        sooner = quick("sooner")
+        ahead.begin([sooner, later])
+
+        assert ahead.finish(sooner) == listing("sooner")
+        with pytest.raises(NoAnswer):
+            ahead.finish(later)
+
+
+def test_steps_wait_for_their_turn_on_the_mount() -> None:
+    mounts = Mounts({b"/folder": Limits(concurrency=1)})
+    mounts.add([Place(b"/folder", b"/folder", b"/", is_network=False)])
+    with looker(2, mounts) as ahead, mounts.turn(b"/folder/of another step"):
+        step = quick("x")
+        ahead.begin([step])
+
+        assert step.work is not None
+        assert not step.work.done()
+    assert ahead.finish(step) == listing("x")
+
+
+def test_nothing_is_looked_up_on_a_mount_that_is_given_up() -> None:
+    mounts = Mounts()
+    mounts.add([Place(b"/folder", b"/folder", b"/", is_network=True)])
+    for _ in range(5):
+        mounts.note(b"/folder", Failure("list", "mount-gone", "stale file handle"))
+
+    with looker(1, mounts) as ahead:
+        assert ahead.finish(quick("x")) == listing()
 
 
 def test_leaving_waits_for_nobody_and_begins_nothing_more() -> None:

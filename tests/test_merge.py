@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ def failure_of(path: Path, *, status: str = "failed", mtime_ns: int | None = Non
 def joined(rows: FakeRows, *roots: Path, is_due: bool = False, force: bool = False) -> list[Item]:
     names = [os.fsencode(root) for root in roots]
     join = MergeJoin(rows, is_due=lambda _: is_due, force=force)
-    return list(join.skip_unchanged(discover(names, MP4), names))
+    return list(join.skip_unchanged(chain.from_iterable(discover(name, MP4) for name in names), names))
 
 
 def looked_into(items: Iterable[Item]) -> list[bytes]:
@@ -231,7 +232,7 @@ def test_a_stopped_walk_says_nothing_of_what_it_did_not_reach(library: Path) -> 
     for path in gone:
         os.unlink(path)
     reached = make_file(library / "b" / "x.mp4", b"content")
-    runs = discover([os.fsencode(library / "b")], MP4)
+    runs = discover(os.fsencode(library / "b"), MP4)
     join = MergeJoin(rows, is_due=lambda _: False, is_stopped=lambda: True)
 
     items = list(join.skip_unchanged(runs, [os.fsencode(library)]))

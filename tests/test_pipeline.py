@@ -12,7 +12,7 @@ import pytest
 
 from qacache.events import Failed, Planned, Reused, Summary, Unchanged, Unstable, Vanished
 from qacache.models import Failure
-from qacache.scan import roots
+from qacache.scan import places
 from qacache.store.session import Store
 from tests.fakes import FakeClock, FakeProber
 from tests.libraries import contents, paths_of, prepare_scan, scan, sources, stored, timeless, told
@@ -235,7 +235,7 @@ def test_a_library_on_a_network_mount_is_scanned_all_the_same(
     for number in range(30):
         make_file(library / f"{number % 7}" / f"{number % 3}" / f"{number}.mp4", b"content %d" % number)
     scan(store, library)
-    monkeypatch.setattr(roots, "is_network_type", lambda _: True)
+    monkeypatch.setattr(places, "is_network_type", lambda _: True)
 
     assert set(told(scan(store, library)).values()) == {"unchanged"}
     assert sum(len(paths_of(event)) for event in scan(store, library)) == 30

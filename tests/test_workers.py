@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from qacache.events import Waiting
 from qacache.os_failures import NoAnswer
 from qacache.scan import workers as workers_module
-from qacache.scan.workers import InFlight, Pace, Workers, within
+from qacache.scan.workers import InFlight, Workers, within
 from tests.fakes import FakeClock, HeldExecutor, InlineExecutor
 
 
@@ -154,39 +154,6 @@ def test_a_source_that_fails_cancels_what_waits() -> None:
     with pytest.raises(RuntimeError, match="source"):
         list(Workers(double, make_executor=lambda: executor, room=3).work_off(failing(), int))
     assert [future.cancelled() for future, _ in executor.pending] == [True]
-
-
-class TestPace:
-    def test_starts_are_a_constant_time_apart(self) -> None:
-        clock = FakeClock(0)
-        pace = Pace(4, now=clock.monotonic, sleep=clock.sleep)
-
-        starts = []
-        for _ in range(4):
-            pace.wait()
-            starts.append(clock.now)
-
-        assert starts == [0, 0.25, 0.5, 0.75]
-
-    def test_a_pause_is_not_made_up_for(self) -> None:
-        clock = FakeClock(0)
-        pace = Pace(1, now=clock.monotonic, sleep=clock.sleep)
-        pace.wait()
-        clock.advance(100)
-
-        pace.wait()
-        pace.wait()
-
-        assert clock.now == 101
-
-    def test_without_a_limit_nobody_waits(self) -> None:
-        clock = FakeClock(0)
-        pace = Pace(0, now=clock.monotonic, sleep=clock.sleep)
-
-        for _ in range(3):
-            pace.wait()
-
-        assert clock.slept == []
 
 
 class TestInFlight:

@@ -53,8 +53,18 @@ def path(config: ConfigOption = None, db: DbOption = None, json: JsonOption = Fa
 
 
 def _value(plain: object) -> str:
-    text = ", ".join(map(str, plain)) if isinstance(plain, list) else str(plain)
+    match plain:
+        case list():
+            text = ", ".join(map(str, plain))
+        case dict():
+            text = "; ".join(f"{name}: {_pairs(table)}" for name, table in plain.items())
+        case _:
+            text = str(plain)
     return text or EMPTY
+
+
+def _pairs(table: dict[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in table.items())
 
 
 def _wrapped(line: str, indent: int) -> str:

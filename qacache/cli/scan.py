@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qacache.cli.crew import make_crew
 from qacache.cli.options import (
     ConfigOption,
     DbOption,
@@ -25,7 +26,6 @@ from qacache.cli.run import show_run
 from qacache.config import load
 from qacache.errors import UsageError
 from qacache.paths import absolute
-from qacache.probe.engines import make_prober
 from qacache.scan.discovery import Filters, count_files
 from qacache.scan.pipeline import Scan, ScanOptions
 
@@ -88,18 +88,15 @@ def scan(
     options = ScanOptions(
         filters=make_filters(settings),
         settle_s=settings.scan.settle_s,
-        jobs=settings.ffprobe.concurrency,
-        rate=settings.scan.rate_per_s,
         force=force,
         verify_digest=verify_digest,
         dry_run=dry_run,
         accept_shrink=accept_shrink,
         max_shrink=settings.scan.max_shrink,
-        hang_s=settings.scan.hang_timeout_s,
     )
-    prober = make_prober(settings.ffprobe)
+    crew = make_crew(settings)
     with open_store(settings) as store:
-        run = Scan(store, prober, options)
+        run = Scan(store, crew, options)
         expected = _expected(folders, options.filters, store.reader) if sys.stderr.isatty() else None
         status = show_run(run, run.events(folders), as_json=json, expected=expected)
     raise typer.Exit(status)

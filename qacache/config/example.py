@@ -64,7 +64,7 @@ def _paragraphs(values: Mapping[str, Plain]) -> Iterator[str]:
     for attribute, key in keys():
         if key.section != section:
             section = key.section
-            yield f"{_prose(sections()[section].__doc__ or '')}\n[{section}]"
+            yield "\n".join((_prose(sections()[section].__doc__ or ""), *([f"[{section}]"] if key.bare_name else [])))
         yield "\n".join((_prose(key.help), _prose(_facts(key)), *_lines(attribute, key, values)))
 
 
@@ -86,11 +86,15 @@ def _default(attribute: str, key: Key) -> Plain:
 
 def _lines(attribute: str, key: Key, values: Mapping[str, Plain]) -> Iterator[str]:
     if key.name in values:
-        return _assignment(key.bare_name, values[key.name])
-    return (f"# {line}" for line in _assignment(key.bare_name, _default(attribute, key)))
+        return _assignment(key, values[key.name])
+    return (f"# {line}" for line in _assignment(key, _default(attribute, key)))
 
 
-def _assignment(name: str, value: Plain) -> Iterator[str]:
+def _assignment(key: Key, value: Plain) -> Iterator[str]:
+    name = key.bare_name
+    if isinstance(value, dict):
+        yield from tomli_w.dumps({key.name: value}).splitlines()
+        return
     if not isinstance(value, list) or not value:
         yield f"{name} = {_toml(value)}"
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from qacache.config.kinds import Kind
+    from qacache.config.kinds import Kind, Plain
 
 PREFIX = "QACACHE_"
 T = TypeVar("T")
@@ -19,7 +19,7 @@ class Key(NamedTuple):
 
     `zero` says what 0 means where that is no quantity; 0 may then be below `minimum`. `flag` is the flag
     where the mechanical one is too long. `usual_default` stands in the example for a default that differs
-    between machines.
+    between machines, or shows nothing.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Key(NamedTuple):
     maximum: float | None = None
     zero: str = ""
     flag: str = ""
-    usual_default: str = ""
+    usual_default: Plain = ""
 
     @property
     def section(self) -> str:

@@ -14,7 +14,7 @@ from qacache.config.units import format_duration, format_size, parse_duration, p
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Plain = str | int | float | list[str]
+Plain = str | int | float | list[str] | dict[str, "Plain"]
 T = TypeVar("T")
 
 
@@ -136,12 +136,12 @@ def _number_of(text: str) -> object:
     return text
 
 
-def _array_of(text: str) -> object:
-    """Return the list that a TOML array in a variable holds, or the text itself where it is none."""
-    import tomllib  # a variable seldom holds an array
+def toml_of(text: str) -> object:
+    """Return the value that TOML in a variable holds, or the text itself where it is none."""
+    import tomllib  # a variable seldom holds an array or a table
 
     try:
-        return tomllib.loads(f"array = {text}")["array"]
+        return tomllib.loads(f"value = {text}")["value"]
     except (ValueError, RecursionError):
         return text
 
@@ -156,7 +156,7 @@ def _list_of(item: Kind[str], forms: str, separator: str, *, may_be_empty: bool 
 
     def from_text(text: str) -> object:
         if text.startswith("["):
-            return _array_of(text)
+            return toml_of(text)
         # of white space spaces alone are dropped: "Icon\r" is a name
         return [each.strip(" ") for each in text.split(separator)] if text else []
 

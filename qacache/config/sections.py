@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, get_type_hints
 
 from qacache.config import kinds
 from qacache.config.keys import Key, key
+from qacache.config.mounts import MOUNTS, MountLimits
 from qacache.config.places import default_database
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 MIB = 1 << 20
 HOUR_S = 3600.0
@@ -114,6 +115,15 @@ class Scan:
         zero="no limit",
         flag="--rate",
     )
+    network_concurrency: int = key(
+        "scan.network_concurrency",
+        kinds.WHOLE,
+        4,
+        "How many things are asked of one network mount at a time: folders listed, files looked at, read and probed. "
+        "The table [mounts] says it for a single one.",
+        minimum=1,
+        maximum=256,
+    )
     max_shrink: float = key(
         "scan.max_shrink",
         kinds.NUMBER,
@@ -146,6 +156,21 @@ class Scan:
         "The longest wait before a file that failed is tried again.",
         minimum=1,
         maximum=3650 * DAY_S,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mounts:
+    """Limits for single mounts, or for any other folder and all that is below it: a table for each."""
+
+    by_folder: Mapping[str, MountLimits] = key(
+        "mounts",
+        MOUNTS,
+        dict,
+        "The folder as its name, and in the table `concurrency`, how many things are asked of it at a time (folders "
+        "listed, files looked at, read and probed; 0: as without a table), and `rate`, how many of its files a second "
+        "may be read and probed (0: no limit). The limits of [scan] and [ffprobe] hold all the same.",
+        usual_default=MOUNTS.show({"/mnt/nas": MountLimits()}),
     )
 
 
@@ -226,6 +251,7 @@ class Config:
 
     db: Db = field(default_factory=Db)
     scan: Scan = field(default_factory=Scan)
+    mounts: Mounts = field(default_factory=Mounts)
     ffprobe: Ffprobe = field(default_factory=Ffprobe)
     maintenance: Maintenance = field(default_factory=Maintenance)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from qacache.config import places
 from qacache.config.keys import PREFIX, Key
 from qacache.config.kinds import shown
+from qacache.config.near import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -50,12 +51,15 @@ def from_file(path: str, named_by: str, known: Mapping[str, Key], problems: list
     """Yield the values of the TOML file at `path`."""
     named = {name.partition(".")[0] for name in known}
     for section, table in _read_toml(path, named_by, problems).items():
-        if section in named and isinstance(table, dict):
+        if section in known:
+            # the whole table is one key's
+            yield _given_by_file(path, known[section], table)
+        elif section in named and isinstance(table, dict):
             yield from _from_table(path, section, table, known, problems)
         elif section in named:
             problems.append(f"{section} in {path}: {shown(table)} is no table: write [{section}]")
         elif isinstance(table, dict):
-            guess = _nearest(section, named) or f"known are {', '.join(sorted(named))}"
+            guess = nearest(section, named) or f"known are {', '.join(sorted(named))}"
             problems.append(f"unknown section {section} in {path}: {guess}")
         else:
             problems.append(_unknown_key(section, path, known))
@@ -70,7 +74,7 @@ def from_variables(variables: Mapping[str, str], known: Iterable[Key], problems:
             yield Given(key, key.kind.from_text(text), origin, origin, "")
         else:
             bare_names = {name.removeprefix(PREFIX) for name in (*keys, FILE_VARIABLE)}
-            guess = _nearest(variable.removeprefix(PREFIX), bare_names, PREFIX) or "unset it, no key is named so"
+            guess = nearest(variable.removeprefix(PREFIX), bare_names, PREFIX) or "unset it, no key is named so"
             problems.append(f"unknown variable {variable}: {guess}")
 
 
@@ -110,24 +114,20 @@ def _from_table(
     for bare_name, value in table.items():
         name = f"{section}.{bare_name}"
         if key := known.get(name):
-            yield Given(key, value, f"file {path}", f"{name} in {path}", os.path.dirname(path))
+            yield _given_by_file(path, key, value)
         else:
             problems.append(_unknown_key(name, path, known))
+
+
+def _given_by_file(path: str, key: Key, value: object) -> Given:
+    return Given(key, value, f"file {path}", f"{key.name} in {path}", os.path.dirname(path))
 
 
 def _unknown_key(name: str, path: str, known: Mapping[str, Key]) -> str:
     section = name.partition(".")[0] + "."
     names = [each for each in known if each.startswith(section)] or list(known)
-    guess = _nearest(name, known) or f"known are {', '.join(names)}"
+    guess = nearest(name, known) or f"known are {', '.join(names)}"
     return f"unknown key {name} in {path}: {guess}"
-
-
-def _nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
-    """Return the question whether the nearest known name was meant, or nothing where none is near."""
-    import difflib  # for errors only
-
-    near = difflib.get_close_matches(name, sorted(known), n=1)
-    return f"did you mean {prefix}{near[0]}?" if near else ""
 
 
 def _flag_value(key: Key, value: object) -> object:

@@ -7,19 +7,21 @@ they finish, and the other items as they come.
 from __future__ import annotations
 
 import os
-import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from qacache.events import Failed, Probed, Reused, Unchanged, Unstable, Waiting
 from qacache.models import Failure, FileStat
 from qacache.probe import CANCELLED, PASSING
+from qacache.scan.budget import Budget, Pace
 from qacache.scan.digest import Hashed, digest_file
-from qacache.scan.health import Health
+from qacache.scan.doubt import withhold
+from qacache.scan.mounts import Mounts
 from qacache.scan.reuse import reuse_known
 from qacache.scan.settle import look_again
-from qacache.scan.workers import InFlight, Pace, Workers
+from qacache.scan.workers import InFlight, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,7 +34,6 @@ Other = TypeVar("Other")
 Outcome = TypeVar("Outcome")
 
 _HASHERS = 2
-_NAP_S = 0.2
 
 
 def default_jobs() -> int:
@@ -47,33 +48,37 @@ def default_jobs() -> int:
 class Crew:
     """The pools and what they work with. Owns its threads; who leaves it early ends the prober's processes, too.
 
-    `jobs` is how many files are probed at a time (0: CPUs + 2), `rate` how many files a second are begun
-    (0: any number). A look at a file that takes longer than `hang_s` seconds is given up. `health` is told how it goes
-    with the mounts; nothing is begun in a root that it has given up.
+    `jobs` is how many files are probed at a time (0: CPUs + 2), `rate` how many files a second are begun (0: any
+    number). `mounts` say when something may be asked of a file, and are told how that goes: a look that hangs is given
+    up, and nothing is begun on a mount that is.
     """
 
-    def __init__(self, prober: Prober, *, jobs: int = 0, rate: float = 0.0, hang_s: float = 60.0) -> None:
-        jobs = jobs or default_jobs()
+    def __init__(self, prober: Prober, mounts: Mounts | None = None, *, jobs: int = 0, rate: float = 0.0) -> None:
         self.prober = prober
+        self.mounts = mounts or Mounts()
+        self._jobs = jobs or default_jobs()
         self._is_stopped = False
-        self._pace = Pace(rate, sleep=self._sleep)
+        self._pace = Pace(rate)
         self._in_flight = InFlight()
+        self._on_disks = Budget(_HASHERS)
+        hashers = max(_HASHERS, self.mounts.most_concurrency)
         # room for as many again as there are threads: a thread that is done finds its next file at once
-        self.health = Health()
         self._hashers = Workers(
             self._digest,
-            room=2 * _HASHERS,
-            make_executor=lambda: ThreadPoolExecutor(_HASHERS, "digest"),
-            wait_turn=lambda _: self._pace.wait(),
-            most_s=hang_s,
+            room=2 * hashers,
+            make_executor=lambda: ThreadPoolExecutor(hashers, "digest"),
+            turn=self._digest_turn,
+            most_s=self.mounts.hang_s,
             overdue=self._overdue,
         )
+        # the prober has a deadline of its own; beyond it, it is the looks at the file that hang
+        self._longest_s = prober.longest_s + self.mounts.hang_s
         self._probers = Workers(
             self._probe,
-            room=2 * jobs,
-            make_executor=lambda: ThreadPoolExecutor(jobs, "probe"),
-            # the prober has a deadline of its own; beyond it, it is the looks at the file that hang
-            most_s=prober.longest_s + hang_s,
+            room=2 * self._jobs,
+            make_executor=lambda: ThreadPoolExecutor(self._jobs, "probe"),
+            turn=lambda hashed: self.mounts.turn(hashed.stat.path, self._longest_s),
+            most_s=self._longest_s,
             overdue=lambda hashed: self._overdue(hashed.stat),
         )
 
@@ -102,6 +107,7 @@ class Crew:
     def stop(self) -> None:
         """Begin no more files, and end the probes that run. May be called from a signal handler."""
         self._is_stopped = True
+        self.mounts.stop()
         self._hashers.stop()
         self._probers.stop()
         self.prober.cancel()
@@ -118,23 +124,32 @@ class Crew:
         fresh: Iterator[Hashed | Reused | Unchanged | Unstable | Failed | Waiting | Other] = (
             hashed if known is None else reuse_known(hashed, known)
         )
-        return self._probers.work_off(fresh, Hashed)
+        return withhold(self._probers.work_off(fresh, Hashed), self.mounts)
+
+    @contextmanager
+    def _digest_turn(self, stat: FileStat) -> Iterator[None]:
+        self._pace.wait(lambda: self._is_stopped)
+        self.mounts.pace(stat.path)
+        is_limited = self.mounts.budget_of(stat.path) is not None
+        # disks seek: few at a time read fastest
+        with self.mounts.turn(stat.path) if is_limited else self._on_disks.turn(self.mounts.hang_s):
+            yield
 
     def _digest(self, stat: FileStat) -> Hashed | Unstable | Failed | Waiting:
-        if self.health.is_given_up(stat.path):
+        if self.mounts.is_over(stat.path):
             return Waiting()
         with self._in_flight.of(stat.path):
             outcome = _reported(digest_file(stat))
-        self.health.note(stat.path, outcome.failure if isinstance(outcome, Failed) else None, of_content=True)
+        self.mounts.note(stat.path, outcome.failure if isinstance(outcome, Failed) else None, of_content=True)
         return outcome
 
     def _probe(self, hashed: Hashed) -> Probed | Failed | Unstable | Waiting:
         path = hashed.stat.path
-        if self.health.is_given_up(path):
+        if self.mounts.is_over(path):
             return Waiting()
         with self._in_flight.of(path):
             answer = self.prober.probe(path)
-        self.health.note(path, answer if isinstance(answer, Failure) else None, of_content=True)
+        self.mounts.note(path, answer if isinstance(answer, Failure) else None, of_content=True)
         if self._is_stopped and isinstance(answer, Failure) and answer.reason == CANCELLED:
             return Waiting()
         # whoever wrote to the file meanwhile, the answer may be of neither content
@@ -148,14 +163,8 @@ class Crew:
     def _overdue(self, stat: FileStat) -> Failed:
         """Return what becomes of a file that a thread hangs on."""
         failure = Failure("digest", "no-answer", "no answer: the mount hangs")
-        self.health.note(stat.path, failure, of_content=True)
+        self.mounts.note(stat.path, failure, of_content=True)
         return Failed(stat.path, failure)
-
-    def _sleep(self, seconds: float) -> None:
-        """Sleep, unless stopped."""
-        until = time.monotonic() + seconds
-        while not self._is_stopped and (rest := until - time.monotonic()) > 0:
-            time.sleep(min(rest, _NAP_S))
 
 
 def _reported(outcome: Outcome) -> Outcome:

@@ -81,32 +81,34 @@ class Filters:
 
 
 def discover(
-    roots: Sequence[bytes],
+    root: bytes,
     filters: Filters,
     *,
-    looker_of: Callable[[bytes], Looker] | None = None,
-    is_over: Callable[[bytes], bool] = lambda root: False,
+    looker: Looker | None = None,
+    is_over: Callable[[bytes], bool] = lambda folder: False,
 ) -> Iterator[Run | Failed]:
-    """Yield all files below `roots` that `filters` wants, and a `Failed` for what could not be looked at.
+    """Yield all files below `root` that `filters` wants, and a `Failed` for what could not be looked at.
 
-    `roots` are in walking order and do not overlap, see `collapse`. `looker_of` gives what looks at the disk for a
-    root; by default that is this thread, when it needs to know. The walk of a root ends early once `is_over(root)`.
+    `looker` is what looks at the disk; by default that is this thread, when it needs to know. What `is_over(folder)` is
+    passed over, and nothing told of it.
     """
-    for root in roots:
-        looker = looker_of(root) if looker_of else LOOK_AT_ONCE
-        coming = deque([Step(root, filters)])
-        while coming and not is_over(root):
-            looker.begin(coming)
-            step = coming.popleft()
-            try:
-                found = looker.finish(step)
-            except OSError as error:
-                yield Failed(step.folder, os_failure("list", error))
-                continue
-            if isinstance(found, Listing):
-                coming.extendleft(reversed(step.after(found, looker.most_names)))
-            else:
-                yield from found
+    looker = looker or LOOK_AT_ONCE
+    coming = deque([Step(root, filters)])
+    while coming:
+        if is_over(coming[0].folder):
+            coming.popleft()
+            continue
+        looker.begin(coming)
+        step = coming.popleft()
+        try:
+            found = looker.finish(step)
+        except OSError as error:
+            yield Failed(step.folder, os_failure("list", error))
+            continue
+        if isinstance(found, Listing):
+            coming.extendleft(reversed(step.after(found, looker.most_names)))
+        else:
+            yield from found
 
 
 def count_files(roots: Sequence[bytes], filters: Filters, *, is_over: Callable[[], bool]) -> int | None:
@@ -126,17 +128,6 @@ def count_files(roots: Sequence[bytes], filters: Filters, *, is_over: Callable[[
             count += len(names) - len(inner)
             folders += inner
     return count
-
-
-def collapse(roots: Sequence[bytes]) -> list[bytes]:
-    """Return `roots` in walking order, without those that lie inside another or are the same folder."""
-    kept: dict[bytes, bytes] = {}
-    for root in sorted({root.rstrip(b"/") or b"/" for root in roots}, key=as_folder):
-        real = as_folder(os.path.realpath(root))
-        if not any(real.startswith(outer) for outer in kept.values()):
-            kept = {name: inner for name, inner in kept.items() if not inner.startswith(real)}
-            kept[root] = real
-    return list(kept)
 
 
 @dataclass(frozen=True, slots=True)

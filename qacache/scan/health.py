@@ -1,6 +1,6 @@
-"""The health of roots: whether the mount behind one still answers.
+"""The health of places: whether the mount behind one still answers.
 
-In: what came of each look at a folder or file, from whichever thread. Out: whether a root is given up. One bad folder,
+In: what came of each look at a folder or file, from whichever thread. Out: whether a place is given up. One bad folder,
 or file, is a failure of its own; several in a row that sound like a mount that went away are not worth another hundred
 thousand looks, each of which may take a minute.
 """
@@ -8,56 +8,49 @@ thousand looks, each of which may take a minute.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from qacache.paths import as_folder
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from qacache.models import Failure
+    from qacache.scan.places import Place
 
 # What a failure of each reason weighs; a look that hangs costs much more time than one that fails.
 _WEIGHTS = {"io-error": 1, "mount-gone": 1, "no-answer": 2}
 _MOST = 5
 
+# What says of a whole mount that it is not there; an error of input or output may be one folder's own.
+_OF_THE_MOUNT = frozenset({"mount-gone", "no-answer"})
+
 
 class Health:
-    """Keeps, for each of `roots`, what failed in a row. May be told and asked from any thread."""
+    """Keeps, for each place, what failed in a row. May be told and asked from any thread."""
 
-    def __init__(self, roots: Sequence[bytes] = ()) -> None:
-        self._folders = {root: as_folder(root) for root in roots}
+    def __init__(self) -> None:
         # folders may be listed well of which no file can be read, and the other way round
-        self._weights = {(root, of_content): 0 for root in roots for of_content in (False, True)}
+        self._weights: Counter[tuple[bytes, bool]] = Counter()
         self._last: dict[bytes, Failure] = {}
-        self._given_up: set[bytes] = set()
+        # folders of places, and of network mounts where they are mounted
+        self._given_up: dict[bytes, Failure] = {}
+        self._gone: dict[bytes, Failure] = {}
         self._lock = threading.Lock()
 
-    def note(self, path: bytes, failure: Failure | None, *, of_content: bool = False) -> None:
-        """Take note of a look at `path`, or at the content of that file, that failed or did not."""
-        root = self._root_of(path)
-        if root is None:
-            return
+    def note(self, place: Place, failure: Failure | None, *, of_content: bool = False) -> None:
+        """Take note of a look at something in `place`, or at the content of a file, that failed or did not."""
         weight = _WEIGHTS.get(failure.reason, 0) if failure else 0
+        row = place.folder, of_content
         with self._lock:
-            row = root, of_content
             self._weights[row] = self._weights[row] + weight if weight else 0
-            if failure and weight:
-                self._last[root] = failure
-            if self._weights[row] >= _MOST:
-                self._given_up.add(root)
+            if failure and self._weights[row] >= _MOST:
+                self._given_up.setdefault(place.folder, failure)
+                if place.is_network and failure.reason in _OF_THE_MOUNT:
+                    self._gone.setdefault(place.mount, failure)
 
-    def is_given_up(self, path: bytes) -> bool:
-        """Whether the root of `path` is given up."""
-        # nearly always empty, and asked for every file
-        return bool(self._given_up) and self._root_of(path) in self._given_up
+    def given_up(self, place: Place) -> Failure | None:
+        """Return what the place was given up for, None if it was not."""
+        failure = self._given_up.get(place.folder)
+        return self._gone.get(place.mount) if failure is None and place.is_network else failure
 
-    def why(self, root: bytes) -> str:
-        """Return the last thing that went wrong in a root that is given up."""
-        return self._last[root].message
-
-    def _root_of(self, path: bytes) -> bytes | None:
-        for root, folder in self._folders.items():
-            if path.startswith(folder) or path == root:
-                return root
-        return None
+    def is_doubtful(self, place: Place) -> bool:
+        """Whether the last looks at the content of files in `place` failed as those at a mount that goes away do."""
+        return self._weights[place.folder, True] > 0

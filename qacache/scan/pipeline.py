@@ -7,7 +7,6 @@ writer, and closing the generator is cancellation.
 from __future__ import annotations
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,66 +18,57 @@ from qacache.models import Failure, FileStat
 from qacache.os_failures import NoAnswer, os_failure
 from qacache.paths import root_of
 from qacache.scan.batches import write_batches
-from qacache.scan.crew import Crew
-from qacache.scan.discovery import LOOK_AT_ONCE, Filters, Looker, Run, discover
-from qacache.scan.health import Health
-from qacache.scan.lookahead import LookAhead
+from qacache.scan.discovery import Filters, Run, discover
+from qacache.scan.lookahead import looker_for
 from qacache.scan.merge import MergeJoin, is_unchanged
-from qacache.scan.roots import Admission, admit, identify
+from qacache.scan.roots import Admission, admit
 from qacache.scan.settle import look_again, settle
-from qacache.scan.shrink import ShrinkGuard
-from qacache.scan.workers import within
+from qacache.scan.shrink import ShrinkGuard, usual_counts
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     from qacache.clock import Clock
     from qacache.events import PlanReason
-    from qacache.probe import Prober
+    from qacache.scan.crew import Crew
     from qacache.store.reader import Known
     from qacache.store.session import Store
-
-# Folders and files of a network mount that are looked at at a time: each look waits for the server, none computes.
-_LOOKERS = 8
-# For each of them, so many steps of the walk are begun before it is their turn.
-_AHEAD = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanOptions:
     """How to scan.
 
-    `settle_s` is how many seconds ago a file must have been written to; `jobs` how many files are probed at a time
-    (0: CPUs + 2); `rate` how many files a second are looked into (0: any number). `force` probes every file,
-    whatever is stored; `verify_digest` compares the content of those, too, whose size and mtime are as stored;
-    `dry_run` only tells what would be done; `accept_shrink` believes in roots that are empty, are not what they were,
-    or have lost more than `max_shrink` of their files (a share from 0 to 1). A look at a network mount that takes
-    longer than `hang_s` seconds is given up.
+    `settle_s` is how many seconds ago a file must have been written to. `force` probes every file, whatever is stored;
+    `verify_digest` compares the content of those, too, whose size and mtime are as stored; `dry_run` only tells what
+    would be done; `accept_shrink` believes in roots that are empty, are not what they were, or have lost more than
+    `max_shrink` of their files (a share from 0 to 1).
     """
 
     filters: Filters
     settle_s: float = 0.0
-    jobs: int = 0
-    rate: float = 0.0
     force: bool = False
     verify_digest: bool = False
     dry_run: bool = False
     accept_shrink: bool = False
     max_shrink: float = 0.5
-    hang_s: float = 60.0
 
 
 class Scan:
-    """One run over a library: `events()` is the run, `summary` what it came to by now."""
+    """One run over a library: `events()` is the run, `summary` what it came to by now.
 
-    def __init__(self, store: Store, prober: Prober, options: ScanOptions, clock: Clock | None = None) -> None:
+    The `crew` is what looks into the files, and knows what may be asked of their mounts.
+    """
+
+    def __init__(self, store: Store, crew: Crew, options: ScanOptions, clock: Clock | None = None) -> None:
         self.summary = Summary()
         self._store = store
         self._options = options
         self._clock = clock or SystemClock()
-        self._health = Health()
-        self._crew = Crew(prober, jobs=options.jobs, rate=options.rate, hang_s=options.hang_s)
-        self._admission = Admission([], [])
+        self._crew = crew
+        self._mounts = crew.mounts
+        self._admission = Admission(self._mounts, [], [])
+        self._usual: Mapping[bytes, int] = {}
         self._file_counts: Counter[bytes] = Counter()
 
     def stop(self) -> None:
@@ -95,11 +85,9 @@ class Scan:
         Raises `StoreLocked` where another scan runs, `StoreError` where results cannot be stored, and `RootRefused`
         where a root cannot be trusted: after the others were scanned, at once where there is no other.
         """
-        self._admission = admit(
-            roots, self._store.reader, accept_shrink=self._options.accept_shrink, hang_s=self._options.hang_s
-        )
+        self._admission = admit(roots, self._store.reader, self._mounts, accept_shrink=self._options.accept_shrink)
         self.summary.refused = self._admission.refusals
-        self._health = self._crew.health = Health(self._admission.roots)
+        self._usual = usual_counts(self._admission.roots, self._store.reader)
         if self._admission.roots:
             with self._crew:
                 run = self._dry_run if self._options.dry_run else self._journaled
@@ -173,7 +161,7 @@ class Scan:
             self._store.reader,
             is_due=self._is_due,
             lost=self._admission.lost,
-            says_gone=self._says_gone,
+            says_gone=self._admission.is_gone,
             is_stopped=lambda: self._crew.is_stopped,
             force=self._options.force,
             verify=self._options.verify_digest,
@@ -185,75 +173,43 @@ class Scan:
             self._admission.refuse_shrunken(root, why)
 
         return ShrinkGuard(
-            {} if self._options.accept_shrink else self._usual(),
+            {} if self._options.accept_shrink else self._usual,
             self._file_counts,
             max_share=self._options.max_shrink,
             refuse=refuse,
-            is_over=self._is_over,
+            is_over=self._mounts.is_over,
         )
 
-    def _usual(self) -> dict[bytes, int]:
-        """Return how many files each root had at its last complete scan."""
-        return {root.path: root.file_count for root in self._store.reader.roots()}
-
     def _discover(self, roots: Sequence[bytes], resources: ExitStack) -> Iterator[Run | Failed]:
-        def looker_of(root: bytes) -> Looker:
-            if not self._admission.is_network(root):
-                return LOOK_AT_ONCE
-            # of its own: what hangs on one mount must not keep the next one waiting
-            return resources.enter_context(
-                LookAhead(
-                    ThreadPoolExecutor(_LOOKERS, "look"),
-                    ahead=_AHEAD * _LOOKERS,
-                    hang_s=self._options.hang_s,
-                    is_stopped=lambda: self._crew.is_stopped,
-                )
-            )
-
         def walk() -> Iterator[Run | Failed]:
             for root in roots:
-                yield from discover([root], self._options.filters, looker_of=looker_of, is_over=self._is_over)
+                looker = resources.enter_context(looker_for(root, self._mounts))
+                yield from discover(root, self._options.filters, looker=looker, is_over=self._mounts.is_over)
                 # before the rows of the next root come: no row of this one is to be missed
-                if self._health.is_given_up(root):
-                    why = f"given up after several errors in a row, the last of them: {self._health.why(root)}"
-                    yield Failed(root, Failure("list", "mount-gone", why))
+                for folder, failure in self._mounts.given_up_below(root):
+                    why = f"given up after several errors in a row, the last of them: {failure.message}"
+                    yield Failed(folder, Failure("list", "mount-gone", why))
 
         return self._counted(walk(), roots)
 
-    def _says_gone(self, path: bytes) -> bool:
-        if self._crew.is_stopped or self._health.is_given_up(path):
-            return False
-        try:
-            return self._admission.is_gone(path)
-        except NoAnswer as error:
-            self._health.note(path, os_failure("stat", error))
-            return False
-
     def _look_again(self, stat: FileStat) -> FileStat | Unstable | Failed | Waiting:
-        if self._health.is_given_up(stat.path):
+        if self._mounts.is_over(stat.path):
             return Waiting()
-        if not self._admission.is_network(stat.path):
-            return look_again(stat)
         try:
-            return within(self._options.hang_s, look_again, stat)
+            return self._mounts.look(stat.path, look_again, stat)
         except NoAnswer as error:
-            failure = os_failure("stat", error)
-            self._health.note(stat.path, failure)
-            return Failed(stat.path, failure)
-
-    def _is_over(self, root: bytes) -> bool:
-        return self._crew.is_stopped or self._health.is_given_up(root)
+            return Failed(stat.path, os_failure("stat", error))
 
     def _counted(self, runs: Iterable[Run | Failed], roots: Sequence[bytes]) -> Iterator[Run | Failed]:
         """Pass all on, count the files of each root, and note whether its mount answers."""
         for run in runs:
             if isinstance(run, Failed):
                 count, path = int(run.failure.stage == "stat"), run.path
-                self._health.note(path, run.failure)
+                self._mounts.note(path, run.failure)
             else:
                 count, path = len(run), run[0][0]
                 self.summary.bytes += sum([stat.st_size for _, stat in run])
-                self._health.note(path, None)
+                self._mounts.note(path, None)
             self.summary.found += count
             self._file_counts[root_of(path, roots)] += count
             yield run
@@ -276,17 +232,16 @@ class Scan:
         return "verify" if is_unchanged(stat, known) else "changed"
 
     def _end_roots(self, roots: Sequence[bytes], unlisted: Sequence[bytes], began_ms: int) -> None:
-        usual = self._usual()
         for root in roots:
-            if root in unlisted or self._health.is_given_up(root) or self._admission.lost(root):
+            if root in unlisted or self._mounts.is_over(root) or self._admission.lost(root):
                 continue
             not_listed = [folder for folder in unlisted if root_of(folder, roots) == root]
             found = self._file_counts[root]
             self._store.writer.end_root(
                 root,
-                identify(root),
+                self._admission.identities[root],
                 # what could not be listed is there all the same, as far as anybody knows
-                file_count=max(found, usual.get(root, 0)) if not_listed else found,
+                file_count=max(found, self._usual[root]) if not_listed else found,
                 scanned_ms=began_ms,
                 unlisted=not_listed,
             )

@@ -17,11 +17,15 @@ from qacache.os_failures import os_failure
 from qacache.scan.batches import write_batches
 from qacache.scan.crew import Crew
 from qacache.scan.discovery import Filters, discover
+from qacache.scan.lookahead import looker_for
+from qacache.scan.places import places_at
+from qacache.scan.workers import within
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
     from qacache.clock import Clock
+    from qacache.scan.discovery import Looker
     from qacache.store.session import Store
 
 
@@ -80,18 +84,31 @@ class Refresh:
                 yield file
 
     def _below(self, path: bytes) -> Iterator[FileStat | Failed]:
+        mounts = self._crew.mounts
         try:
-            stat = os.stat(path)
+            if mounts.place_of(path) is None:
+                # by its folder: there are fewer of them
+                mounts.add(within(mounts.hang_s, places_at, os.path.dirname(path)))
+            with mounts.turn(path):
+                # wherever it is: a link may lead to any mount
+                stat = within(mounts.hang_s, os.stat, path)
+            if stat_module.S_ISDIR(stat.st_mode):
+                mounts.add(within(mounts.hang_s, places_at, path))
         except OSError as error:
             yield Failed(path, os_failure("stat", error))
             return
         if stat_module.S_ISREG(stat.st_mode):
             yield FileStat.of(path, stat)
         elif stat_module.S_ISDIR(stat.st_mode):
-            for run in discover([path], self._filters, is_over=lambda _: self._crew.is_stopped):
-                if isinstance(run, Failed):
-                    yield run
-                else:
-                    yield from (FileStat.of(name, file) for name, file in run)
+            with looker_for(path, mounts) as looker:
+                yield from self._walk(path, looker)
         else:
             yield Failed(path, Failure("stat", "not-a-file", "neither file nor folder"))
+
+    def _walk(self, folder: bytes, looker: Looker) -> Iterator[FileStat | Failed]:
+        for run in discover(folder, self._filters, looker=looker, is_over=self._crew.mounts.is_over):
+            if isinstance(run, Failed):
+                self._crew.mounts.note(run.path, run.failure)
+                yield run
+            else:
+                yield from (FileStat.of(name, file) for name, file in run)

@@ -8,22 +8,25 @@ library would mark every file as vanished.
 from __future__ import annotations
 
 import os
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from qacache.errors import RootRefused
-from qacache.filesystem import is_network_type, mount_of, mounts_below
+from qacache.filesystem import mount_of
 from qacache.models import RootIdentity
 from qacache.os_failures import NoAnswer
 from qacache.paths import as_folder
-from qacache.scan.discovery import collapse
 from qacache.scan.merge import is_gone
+from qacache.scan.places import places_at, silent_place
 from qacache.scan.workers import within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from qacache.store.reader import Reader, Root
+    from qacache.scan.mounts import Mounts
+    from qacache.scan.places import Place
+    from qacache.store.reader import KnownFile, Reader, Root
 
 _HINT = "check that the folder is there and mounted"
 _HINT_IF_ACCEPTABLE = f"{_HINT}; if this is how it is to be, say so with --accept-shrink"
@@ -33,48 +36,51 @@ _SHRUNKEN = "root has lost too many files"
 
 
 class Look(NamedTuple):
-    """The first look at a folder: its device and inode, if any, and whether it is on a network mount, or around one."""
+    """The first look at a folder: what it is, None where it cannot be looked at, and the places at and below it.
 
-    identity: tuple[int, int] | None
-    is_network: bool = False
+    `mark` is device and inode. `is_empty` is None where the folder cannot be listed, for the reason `error`.
+    """
+
+    places: list[Place]
+    mark: tuple[int, int] | None = None
+    identity: RootIdentity | None = None
+    is_empty: bool | None = None
+    error: OSError | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
     """Which roots may be scanned, and why others may not.
 
-    `guarded` are the roots, and those of earlier scans that lie inside one, each with what it was before the scan:
-    device and inode, None where it is not to be trusted at all. `networks` are those that a server may leave without an
-    answer; after `hang_s` seconds they count as gone.
+    `guarded` are the roots, those of earlier scans that lie inside one, and what is mounted there, each with what it
+    was before the scan: device and inode, None where it is not to be trusted at all. `identities` are what the roots
+    are.
     """
 
+    mounts: Mounts
     roots: list[bytes]
     refusals: list[str]
     guarded: Mapping[bytes, tuple[int, int] | None] = field(default_factory=dict)
-    networks: frozenset[bytes] = frozenset()
-    hang_s: float = 60.0
+    identities: Mapping[bytes, RootIdentity] = field(default_factory=dict)
 
     def lost(self, path: bytes) -> bytes | None:
         """Return the guarded folder that `path` is or lies in and that is not what it was, None if all are."""
-        for folder, identity in self.guarded.items():
+        for folder, mark in self.guarded.items():
             is_around = path == folder or path.startswith(as_folder(folder))
-            if is_around and (identity is None or identity != self._identity_now(folder)):
+            if is_around and (mark is None or mark != self._mark_now(folder)):
                 return folder
         return None
 
     def is_gone(self, path: bytes) -> bool:
-        """Whether the operating system says for sure that there is no such file; raises `NoAnswer`."""
-        return within(self.hang_s, is_gone, path) if self.is_network(path) else is_gone(path)
-
-    def is_network(self, path: bytes) -> bool:
-        """Whether what `path` is on may be left without an answer."""
-        return any(path == folder or path.startswith(as_folder(folder)) for folder in self.networks)
-
-    def _identity_now(self, folder: bytes) -> tuple[int, int] | None:
-        if not self.is_network(folder):
-            return identity_of(folder)
+        """Whether the operating system says for sure that there is no such file."""
         try:
-            return within(self.hang_s, identity_of, folder)
+            return not self.mounts.is_over(path) and self.mounts.look(path, is_gone, path)
+        except NoAnswer:
+            return False
+
+    def _mark_now(self, folder: bytes) -> tuple[int, int] | None:
+        try:
+            return self.mounts.look(folder, _mark, folder)
         except NoAnswer:
             return None
 
@@ -89,68 +95,101 @@ class Admission:
         self.refusals.append(f"{_SHRUNKEN}: {_name(root)}: {why}")
 
 
-def admit(roots: Sequence[bytes], reader: Reader, *, accept_shrink: bool = False, hang_s: float = 60.0) -> Admission:
-    """Return which of `roots` may be scanned; one that does not answer in `hang_s` seconds may not."""
+def admit(roots: Sequence[bytes], reader: Reader, mounts: Mounts, *, accept_shrink: bool = False) -> Admission:
+    """Return which of `roots` may be scanned; one that does not answer in time may not. `mounts` learn the places."""
+    roots = list(dict.fromkeys(root.rstrip(b"/") or b"/" for root in roots))
     before = {root.path: root for root in reader.roots()}
     known = [path for path in before if any(path.startswith(as_folder(root)) for root in roots)]
     # before anything else: what is unmounted from here on is noticed
-    looks, refusals = _first_looks([*roots, *known], hang_s)
+    looks = _first_looks([*roots, *known], mounts.hang_s)
+    mounts.add(place for look in looks.values() for place in look.places)
+    refusals = {}
     for root in roots:
-        if root not in refusals and (reason := _refusal(root, before.get(root), reader, accept_shrink, hang_s)):
+        if reason := _refusal(root, looks[root], before.get(root), reader, accept_shrink, mounts.hang_s):
             refusals[root] = reason
-    admitted = collapse([root for root in roots if root not in refusals])
+    admitted = collapse({root: looks[root].places[0].real_folder for root in roots if root not in refusals})
     inside = [folder for folder in looks if any(folder.startswith(as_folder(root)) for root in admitted)]
     for folder in inside:
-        if folder not in refusals and (reason := _refusal_inside(folder, reader, accept_shrink)):
+        if reason := _refusal_inside(folder, looks[folder], reader, accept_shrink):
             refusals[folder] = reason
     # one inside that is gone, and was not refused, is believed to be
     guarded = {
-        folder: None if folder in refusals else looks[folder].identity
+        folder: None if folder in refusals else looks[folder].mark
         for folder in (*admitted, *inside)
-        if folder in admitted or folder in refusals or looks[folder].identity is not None
+        if folder in admitted or folder in refusals or looks[folder].mark is not None
     }
-    networks = frozenset(folder for folder, look in looks.items() if look.is_network)
-    return Admission(admitted, list(refusals.values()), guarded, networks, hang_s)
+    identities = {root: identity for root in admitted if (identity := looks[root].identity)}
+    return Admission(mounts, admitted, list(refusals.values()), guarded, identities)
 
 
-def _first_looks(folders: Sequence[bytes], hang_s: float) -> tuple[dict[bytes, Look], dict[bytes, str]]:
-    """Return what is at each of `folders`, and a refusal for those that do not answer."""
+def collapse(real_folders: Mapping[bytes, bytes]) -> list[bytes]:
+    """Return the roots in walking order, without those that lie inside another or are the same folder.
+
+    `real_folders` has what each root is without symbolic links.
+    """
+    kept: dict[bytes, bytes] = {}
+    for root, real_folder in sorted(real_folders.items(), key=lambda each: as_folder(each[0])):
+        real = as_folder(real_folder)
+        if not any(real.startswith(outer) for outer in kept.values()):
+            kept = {name: inner for name, inner in kept.items() if not inner.startswith(real)}
+            kept[root] = real
+    return list(kept)
+
+
+def _first_looks(folders: Sequence[bytes], hang_s: float) -> dict[bytes, Look]:
+    """Return what is at each of `folders`, and at what is mounted below them."""
     looks: dict[bytes, Look] = {}
-    refusals: dict[bytes, str] = {}
-    for folder in folders:
-        try:
-            looks[folder] = within(hang_s, _look_at, folder)
-        except NoAnswer as error:
-            looks[folder] = Look(None, is_network=True)
-            refusals[folder] = _unlistable(folder, error)
-    return looks, refusals
+    coming = deque(folders)
+    while coming:
+        folder = coming.popleft()
+        if folder not in looks:
+            try:
+                looks[folder] = within(hang_s, _look_at, folder)
+            except NoAnswer as error:
+                looks[folder] = Look([silent_place(folder)], error=error)
+            coming += [place.folder for place in looks[folder].places]
+    return looks
 
 
 def _look_at(folder: bytes) -> Look:
-    name = os.fsdecode(folder)
-    mounts = [mount_of(name), *mounts_below(name)]
-    return Look(identity_of(folder), any(mount and is_network_type(mount.type) for mount in mounts))
+    places = places_at(folder)
+    mark, identity = _mark(folder), identify(folder)
+    try:
+        with os.scandir(folder) as entries:
+            return Look(places, mark, identity, is_empty=next(entries, None) is None)
+    except OSError as error:
+        return Look(places, mark, identity, error=error)
 
 
-def _is_replaced(before: Root, reader: Reader) -> bool:
-    """Whether another folder, or another filesystem, is there now, and none of the files that are looked for."""
-    now, then = identify(before.path), before.identity
-    is_other_mount = None not in (now.source, then.source) and now[1:3] != then[1:3]
+def _is_replaced(now: RootIdentity, before: Root, reader: Reader, hang_s: float) -> bool:
+    """Whether another folder, or another filesystem, is there now, and none of the files that are looked for.
+
+    Raises `NoAnswer`.
+    """
+    then = before.identity
     is_other_folder = None not in (now.inode, then.inode) and now.inode != then.inode
-    if not (is_other_mount or is_other_folder):
+    if not (_is_other_mount(now, then) or is_other_folder):
         return False
     # devices get other names, and network filesystems other inodes: what counts is what is in it
     anchors = reader.anchors(before.path)
-    return bool(anchors) and not any(_has_size(anchor.path, anchor.size) for anchor in anchors)
+    return bool(anchors) and not within(hang_s, _has_any, anchors)
 
 
-def _expected(before: Root) -> str:
-    now, then = identify(before.path), before.identity
-    if None not in (now.source, then.source) and now[1:3] != then[1:3]:
+def _expected(now: RootIdentity, before: Root) -> str:
+    then = before.identity
+    if _is_other_mount(now, then):
         what = f"{then.filesystem} {then.source} was mounted there, and now {now.filesystem} {now.source} is"
     else:
         what = "another folder is there now"
     return f"{what}; of its {before.file_count:,} files none that was looked for is there"
+
+
+def _is_other_mount(now: RootIdentity, then: RootIdentity) -> bool:
+    return None not in (now.source, then.source) and now[1:3] != then[1:3]
+
+
+def _has_any(anchors: Sequence[KnownFile]) -> bool:
+    return any(_has_size(anchor.path, anchor.size) for anchor in anchors)
 
 
 def _has_size(path: bytes, size: int) -> bool:
@@ -172,7 +211,7 @@ def identify(root: bytes) -> RootIdentity:
     return RootIdentity(os.path.realpath(root), mount.type, mount.source, inode)
 
 
-def identity_of(folder: bytes) -> tuple[int, int] | None:
+def _mark(folder: bytes) -> tuple[int, int] | None:
     """Return device and inode of a folder, None where it cannot be looked at."""
     try:
         stat = os.stat(folder)
@@ -181,27 +220,30 @@ def identity_of(folder: bytes) -> tuple[int, int] | None:
     return stat.st_dev, stat.st_ino
 
 
-def _refusal(root: bytes, before: Root | None, reader: Reader, accept_shrink: bool, hang_s: float) -> str | None:
+def _refusal(
+    root: bytes, look: Look, before: Root | None, reader: Reader, accept_shrink: bool, hang_s: float
+) -> str | None:
+    if look.error:
+        return _unlistable(root, look.error)
+    if accept_shrink:
+        return None
+    if look.is_empty:
+        return _refusal_if_filled(root, reader)
     try:
-        is_empty = within(hang_s, _is_empty, root)
-    except OSError as error:
+        if before and look.identity and _is_replaced(look.identity, before, reader, hang_s):
+            return f"{_REPLACED}: {_name(root)}: {_expected(look.identity, before)}"
+    except NoAnswer as error:
         return _unlistable(root, error)
-    if is_empty and not accept_shrink:
-        return _refusal_if_empty(root, True, reader)
-    if before and not accept_shrink and _is_replaced(before, reader):
-        return f"{_REPLACED}: {_name(root)}: {_expected(before)}"
     return None
 
 
-def _refusal_inside(folder: bytes, reader: Reader, accept_shrink: bool) -> str | None:
-    """Return why a root of an earlier scan, inside one of this scan, is not to be believed to be empty, or gone."""
-    try:
-        is_empty = _is_empty(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        is_empty = True
-    except OSError:
-        return None  # discovery tells, and leaves its rows alone
-    return _refusal_if_empty(folder, is_empty and not accept_shrink, reader)
+def _refusal_inside(folder: bytes, look: Look, reader: Reader, accept_shrink: bool) -> str | None:
+    """Return why a root of an earlier scan, or a mount, inside one of this scan is not to be believed to be empty."""
+    if isinstance(look.error, NoAnswer):
+        return _unlistable(folder, look.error)
+    is_missing = isinstance(look.error, FileNotFoundError | NotADirectoryError)
+    # any other error is told by discovery, which leaves its rows alone
+    return _refusal_if_filled(folder, reader) if (look.is_empty or is_missing) and not accept_shrink else None
 
 
 def _unlistable(root: bytes, error: OSError) -> str:
@@ -215,13 +257,8 @@ def _unlistable(root: bytes, error: OSError) -> str:
     return f"root cannot be listed: {_name(root)}: {(error.strerror or str(error)).lower()}"
 
 
-def _is_empty(folder: bytes) -> bool:
-    with os.scandir(folder) as entries:
-        return next(entries, None) is None
-
-
-def _refusal_if_empty(folder: bytes, is_suspicious: bool, reader: Reader) -> str | None:
-    return f"{_EMPTY}: {_name(folder)}" if is_suspicious and _has_files(folder, reader) else None
+def _refusal_if_filled(folder: bytes, reader: Reader) -> str | None:
+    return f"{_EMPTY}: {_name(folder)}" if _has_files(folder, reader) else None
 
 
 def _has_files(folder: bytes, reader: Reader) -> bool:

@@ -17,6 +17,8 @@ from qacache.paths import root_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from qacache.store.reader import Reader
+
 Item = FileStat | Unchanged | Reused | Vanished | Failed
 Other = TypeVar("Other")
 
@@ -27,12 +29,18 @@ _MEMORY_BYTES = 4 << 20
 _LENGTH_BYTES = 4
 
 
+def usual_counts(roots: Sequence[bytes], reader: Reader) -> dict[bytes, int]:
+    """Return how many files each root had at its last complete scan, or has in the store if it was never one itself."""
+    counts = {root.path: root.file_count for root in reader.roots()}
+    return {root: counts[root] if root in counts else reader.count_below(root) for root in roots}
+
+
 class ShrinkGuard:
     """Holds vanished files back until the end of their root.
 
-    `usual` is how many files each root had at its last complete scan, `found` how many were found by now; more than
+    `usual` is how many files each root usually has, see `usual_counts`, `found` how many were found by now; more than
     `max_share` of the usual ones missing is too many. `refuse` is told each root that shrank so, with a sentence. Of a
-    root whose walk `is_over` before its end, nobody knows what the rest holds: what vanished there is not told.
+    folder whose walk `is_over` before its end, nobody knows what the rest holds: what vanished there is not told.
     """
 
     def __init__(
@@ -42,7 +50,7 @@ class ShrinkGuard:
         *,
         max_share: float,
         refuse: Callable[[bytes, str], object],
-        is_over: Callable[[bytes], bool] = lambda root: False,
+        is_over: Callable[[bytes], bool] = lambda folder: False,
     ) -> None:
         self._usual = usual
         self._found = found
@@ -76,7 +84,7 @@ class ShrinkGuard:
             self._refuse(root, message)
             yield Failed(root, Failure("list", "shrunken", message))
         else:
-            yield from map(Vanished, held)
+            yield from (Vanished(path) for path in held if not self._is_over(path))
         held.clear()
 
 

@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
@@ -22,6 +22,7 @@ from qacache.os_failures import NoAnswer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor, Future
+    from contextlib import AbstractContextManager
 
 Work = TypeVar("Work")
 Other = TypeVar("Other")
@@ -47,32 +48,6 @@ def within(most_s: float, function: Callable[..., Result], *arguments: object) -
         return future.result()
     finally:
         executor.shutdown(wait=False)
-
-
-class Pace:
-    """At most `per_second` starts a second, however many workers there are; 0 is no limit."""
-
-    def __init__(
-        self,
-        per_second: float,
-        *,
-        now: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] = time.sleep,
-    ) -> None:
-        self._interval_s = 1.0 / per_second if per_second else 0.0
-        self._now = now
-        self._sleep = sleep
-        self._next = 0.0
-        self._lock = threading.Lock()
-
-    def wait(self) -> None:
-        """Return when the next start is due."""
-        if not self._interval_s:
-            return
-        with self._lock:
-            start = max(self._now(), self._next)
-            self._next = start + self._interval_s
-        self._sleep(max(0.0, start - self._now()))
 
 
 class InFlight:
@@ -111,8 +86,8 @@ class _Job(Generic[Work]):
 class Workers(Generic[Work, Result]):
     """A pool of threads with one job, and `room` for that many items at a time, those that wait for a thread included.
 
-    Owns its executors, which may be anything that runs functions: tests pass one that does so at once. A thread calls
-    `wait_turn` before it begins an item, for as long as that takes. An item that it then works on for more than
+    Owns its executors, which may be anything that runs functions: tests pass one that does so at once. A thread works
+    on an item within its `turn`, for which it waits as long as that takes. An item that it then works on for more than
     `most_s` seconds is what `overdue` makes of it: the thread hangs in the kernel and is left to it, and there are new
     ones for the rest. `abandoned` counts these, and what did not end within a grace time after `stop`.
     """
@@ -123,13 +98,13 @@ class Workers(Generic[Work, Result]):
         *,
         room: int,
         make_executor: Callable[[], Executor],
-        wait_turn: Callable[[Work], object] = lambda item: None,
+        turn: Callable[[Work], AbstractContextManager[None]] = lambda item: nullcontext(),
         most_s: float = math.inf,
         overdue: Callable[[Work], Result] | None = None,
     ) -> None:
         self._job = job
         self._room = room
-        self._wait_turn = wait_turn
+        self._turn = turn
         self._make_executor = make_executor
         self._executor = make_executor()
         self._most_s = most_s if overdue else math.inf
@@ -179,9 +154,9 @@ class Workers(Generic[Work, Result]):
             future.add_done_callback(self._finished.put)
 
     def _run(self, job: _Job[Work]) -> Result:
-        self._wait_turn(job.item)
-        job.began = time.monotonic()
-        return self._job(job.item)
+        with self._turn(job.item):
+            job.began = time.monotonic()
+            return self._job(job.item)
 
     def _rest(self) -> Iterator[Result | Waiting]:
         """Yield what still runs; after a stop, only what ends soon."""

@@ -207,6 +207,13 @@ class Reader:
             for path, scanned_ms, file_count, *identity in rows
         ]
 
+    def count_below(self, folder: bytes) -> int:
+        """Return how many files are below `folder` as far as is known."""
+        row = self._one(
+            "SELECT count(*) FROM file WHERE path > ? AND path < ? AND status <> 'vanished'", range_below(folder)
+        )
+        return row[0] if row else 0
+
     def anchors(self, root: bytes) -> list[KnownFile]:
         """Return some files below `root` that are there as far as is known: the first ones, and the last ones."""
         lower, upper = range_below(root)
