@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.library import fill_store, make_tree
 from benchmarks.measure import HEADER, QACACHE, Row, in_turns, peak_memory_bytes, run
+from benchmarks.mounts import slow_mount
 from benchmarks.probing import cold_scans, memory, real_files
 from tests.media import make_clip
 
@@ -78,6 +79,7 @@ def main() -> int:
         folder = real_files(work, options.media)
         add(cold_scans(work, folder))
         add(memory(work, folder))
+        add(slow_mount(work))
         del os.environ["QACACHE_SCAN_EXTENSIONS"]
         for number in range(_PARTS):
             make_tree(work / "tree" / f"part {number}", _PART_FILES)

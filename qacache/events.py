@@ -136,8 +136,12 @@ class Summary:
         """How many of the files that were found are through."""
         return self.unchanged + self.probed + self.reused + self.failed + self.unstable + self.planned
 
+    def journaled(self) -> dict[str, object]:
+        """Return what the journal keeps: the numbers by name, and why roots were refused, if any were."""
+        return {**self.counts(), **({"refused": self.refused} if self.refused else {})}
+
     def counts(self) -> dict[str, int | float]:
-        """Return the numbers by name, as the journal keeps them."""
+        """Return the numbers by name."""
         return {
             each.name: getattr(self, each.name)
             for each in fields(self)

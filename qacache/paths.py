@@ -30,6 +30,11 @@ def root_of(path: bytes, roots: Sequence[bytes]) -> bytes:
     return next(root for root in roots if path == root or path.startswith(as_folder(root)))
 
 
+def shown_root(root: bytes) -> str:
+    """Return the name of a root as sentences have it: on one line, whatever it is called."""
+    return os.fsdecode(root).replace("\n", r"\x0a")
+
+
 def absolute(path: bytes) -> bytes:
     """Return `path` as the store has it: absolute, without `.`, `..` or doubled slashes; links are kept.
 

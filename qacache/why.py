@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from qacache.clock import Clock
     from qacache.scan.discovery import Filters
     from qacache.sight import Lookout, Sight
-    from qacache.store.standing import Standing, Standings
+    from qacache.store.standing import Refusal, Standing, Standings
 
 RuleName = Literal[
     "extension", "skip-name", "symlink-folder", "not-a-file", "dangling-symlink", "closed-folder", "unlisted-folder"
@@ -39,10 +39,14 @@ class Choice(NamedTuple):
 
 
 class HoldingRoot(NamedTuple):
-    """The root that a path is or lies in; `scanned_ms` is None where it is configured, but was never scanned."""
+    """The root that a path is or lies in; `scanned_ms` is None where it is configured, but was never scanned.
+
+    `refusal` is why a scan since then refused it, if one did.
+    """
 
     path: bytes
     scanned_ms: int | None
+    refusal: Refusal | None = None
 
 
 class Rule(NamedTuple):
@@ -102,11 +106,13 @@ def explain(
 ) -> Iterator[Explanation]:
     """Yield an explanation of each of `paths`, in order; `standings` is None where there is no store."""
     known = {root.path: root.scanned_ms for root in standings.roots()} if standings else {}
+    refusals = standings.refusals() if standings else []
     for path in map(absolute, paths):
         standing = standings.find(path) if standings else None
         folder, below = standings.count_below(path) if standings else (path, {})
         names = [standing.path] if standing else [folder] if below else standings.names(path) if standings else [path]
         name, root = _place(names, known, choice.roots)
+        root = root and root._replace(refusal=_refusal_of(root, refusals))
         sight = lookout.look(name, root.path if root else None)
         now = clock.time()
         yield Explanation(
@@ -134,6 +140,11 @@ def _place(
                 root = max(holding, key=len)
                 return name, HoldingRoot(root, known.get(root))
     return names[0], None
+
+
+def _refusal_of(root: HoldingRoot, refusals: Sequence[Refusal]) -> Refusal | None:
+    later = [refusal for refusal in refusals if refusal.started_ms > (root.scanned_ms or 0)]
+    return next((refusal for refusal in later if refusal.concerns(root.path)), None)
 
 
 def _rules(
@@ -184,7 +195,7 @@ def to_dict(explanation: Explanation, says: Sequence[str]) -> dict[str, Any]:
         "status": standing.status if standing else "unknown",
         "stored": _standing_dict(standing) if standing else None,
         "below": dict(sorted(explanation.below.items())) if explanation.is_folder else None,
-        "root": {**path_fields(root.path), "scanned_at": iso_time(root.scanned_ms)} if root else None,
+        "root": _root_dict(root) if root else None,
         "rules": [_rule_dict(rule) for rule in explanation.rules],
         "disk": {
             "state": sight.state,
@@ -196,6 +207,15 @@ def to_dict(explanation: Explanation, says: Sequence[str]) -> dict[str, Any]:
             "settling": explanation.is_settling,
         },
         "says": list(says),
+    }
+
+
+def _root_dict(root: HoldingRoot) -> dict[str, Any]:
+    refusal = root.refusal
+    return {
+        **path_fields(root.path),
+        "scanned_at": iso_time(root.scanned_ms),
+        "refused": refusal and {"at": iso_time(refusal.started_ms), "says": refusal.says},
     }
 
 
@@ -215,6 +235,7 @@ def _standing_dict(standing: Standing) -> dict[str, Any]:
         "vanished_at": iso_time(departure.noticed_ms) if departure else None,
         "away": standing.away,
         "moved_to": moved_to,
+        "links": [path_fields(link) for link in standing.links],
     }
 
 

@@ -34,7 +34,7 @@ def sentences(explanation: Explanation) -> Iterator[str]:
     """Yield what there is to say: how it stands in the store, on disk, in which root, what skips it, what to do."""
     yield from _in_store(explanation)
     yield from _on_disk(explanation)
-    yield _in_root(explanation)
+    yield from _in_root(explanation)
     yield from map(_rule, explanation.rules)
     yield from _ways_out(explanation)
 
@@ -72,6 +72,8 @@ def _standing(standing: Standing, explanation: Explanation) -> Iterator[str]:
         yield f"in the store as {standing.status}; {digest}, {last_seen}"
     if standing.probed_ms is not None:
         yield f"probed {_when(standing.probed_ms, now_ms)} by {standing.prober}"
+    if standing.links:
+        yield f"the same file has other names, hard links: {', '.join(map(_text, standing.links))}"
 
 
 def _retry(failure: FailedFile, explanation: Explanation) -> str:
@@ -138,16 +140,19 @@ def _comparison(explanation: Explanation) -> str:
     return f"; changed since it was stored with {_amount(standing.size)}, modified {modified}"
 
 
-def _in_root(explanation: Explanation) -> str:
+def _in_root(explanation: Explanation) -> Iterator[str]:
     root = explanation.root
     if root is None and explanation.sight.state == "gone":
-        return "in no root"
-    if root is None:
+        yield "in no root"
+    elif root is None:
         folder = explanation.name if explanation.is_folder else os.path.dirname(explanation.name)
-        return f"in no root, so no scan looks at it: add a folder to scan.roots, or run qacache scan {_quoted(folder)}"
-    if root.scanned_ms is None:
-        return f"in {_text(root.path)} of scan.roots, which no scan has gone through yet: run qacache scan"
-    return f"in root {_text(root.path)}, last scanned completely {_when(root.scanned_ms, explanation.now_ms)}"
+        yield f"in no root, so no scan looks at it: add a folder to scan.roots, or run qacache scan {_quoted(folder)}"
+    elif root.scanned_ms is None:
+        yield f"in {_text(root.path)} of scan.roots, which no scan has gone through yet: run qacache scan"
+    else:
+        yield f"in root {_text(root.path)}, last scanned completely {_when(root.scanned_ms, explanation.now_ms)}"
+    if root and root.refusal:
+        yield f"a scan {_when(root.refusal.started_ms, explanation.now_ms)} refused that root: {root.refusal.says}"
 
 
 def _rule(rule: Rule) -> str:

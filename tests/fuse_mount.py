@@ -50,6 +50,8 @@ LISTINGS = frozenset({Operation.OPENDIR, Operation.READDIR})
 ATTRIBUTES = frozenset({Operation.LOOKUP, Operation.GETATTR})
 READS = frozenset({Operation.OPEN, Operation.READ})
 ANY = LISTINGS | ATTRIBUTES | READS
+# for these nobody waits: the kernel tells of what it closed
+UNAWAITED = frozenset({Operation.RELEASE, Operation.RELEASEDIR})
 UNANSWERED = frozenset({Operation.FORGET, Operation.INTERRUPT, Operation.BATCH_FORGET})
 
 
@@ -83,7 +85,8 @@ class Trouble:
 class FuseMount:
     """Owns the mount on `folder`, an empty one, in which `source` is to be seen; raises `OSError`.
 
-    Each of its answers takes `delay_s`. What goes wrong does so for some `operations`, for the file or folder `only` by
+    Each of its answers takes `delay_s`. `busy_s` is for how long somebody waited for answers, of several at a time the
+    sum, `most_at_a_time` how many did. What goes wrong does so for some `operations`, for the file or folder `only` by
     this name, and from the moment on at which one by the name `since` is asked for. Ends with its `with` block, and
     nobody waits for it any more.
     """
@@ -91,6 +94,9 @@ class FuseMount:
     def __init__(self, folder: Path, source: Path, *, delay_s: float = 0.0) -> None:
         self.folder = folder
         self.delay_s = delay_s
+        self.busy_s = 0.0
+        self.most_at_a_time = 0
+        self._at_a_time = 0
         self.troubled = threading.Event()
         self._paths = {ROOT: os.fsencode(source)}
         self._nodes = {os.fsencode(source): ROOT}
@@ -164,8 +170,22 @@ class FuseMount:
             except OSError:
                 return
             request = self._parse(message)
-            if request.operation not in UNANSWERED:
-                self._meet(request)
+            if request.operation in UNAWAITED:
+                self._answer(request)
+            elif request.operation not in UNANSWERED:
+                self._wait_and_meet(request)
+
+    def _wait_and_meet(self, request: Request) -> None:
+        began = time.monotonic()
+        with self._lock:
+            self._at_a_time += 1
+            self.most_at_a_time = max(self.most_at_a_time, self._at_a_time)
+        time.sleep(self.delay_s)
+        # before the answer: whoever gets it may ask again at once
+        with self._lock:
+            self._at_a_time -= 1
+            self.busy_s += time.monotonic() - began
+        self._meet(request)
 
     def _parse(self, message: bytes) -> Request:
         _, operation, unique, node = struct.unpack_from("<IIQQ", message)
@@ -176,7 +196,6 @@ class FuseMount:
         return Request(operation, unique, path, body)
 
     def _meet(self, request: Request) -> None:
-        time.sleep(self.delay_s)
         if self._unmounts_at == os.fsdecode(os.path.basename(request.path)):
             self._unmounts_at = None
             self._libc.umount2(os.fsencode(self.folder), MNT_DETACH)

@@ -14,6 +14,7 @@ import pytest
 
 from qacache.record import path_from_fields
 from qacache.store import migrations
+from qacache.store.lock import held, scan_lock_path
 from tests.command import Command, Done
 from tests.media import make_clip, make_copy, make_file
 
@@ -261,7 +262,8 @@ def test_what_came_and_went_again_is_no_change(qacache: Command, videos: Path) -
 def test_a_scan_that_runs_is_not_the_last_one(own_scans: Command, videos: Path) -> None:
     with closing(sqlite3.connect(own_scans.db)) as connection, connection:
         connection.execute("INSERT INTO scan (started_ms, state, roots) VALUES (1, 'running', '[]')")
-    assert summary(own_scans("diff", "--json"))["through_scan"] == 3
+    with held(scan_lock_path(str(own_scans.db)), purpose="a scan", timeout_s=0):
+        assert summary(own_scans("diff", "--json"))["through_scan"] == 3
 
 
 def test_an_unknown_scan_is_wrong_usage_that_names_those_there_are(own_scans: Command, videos: Path) -> None:

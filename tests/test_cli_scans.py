@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from qacache.store import migrations
+from qacache.store.lock import held, scan_lock_path
 from qacache.times import iso_time_ms
 from tests.command import Command
 from tests.media import make_copy
@@ -78,7 +79,7 @@ def test_limit_names_the_last_scans(scanned_twice: Command) -> None:
 
 
 def test_people_see_a_table(scanned_twice: Command, videos: Path) -> None:
-    screen = screen_of(scanned_twice, columns=130)
+    screen = screen_of(scanned_twice, columns=250)
     header, _, second, *_ = screen.split("\n")
     assert header.split() == [
         "scan",
@@ -127,14 +128,32 @@ def test_a_table_has_the_first_of_many_roots(qacache: Command, library: Path, cl
 def test_what_is_not_known_is_a_dash(scanned_twice: Command) -> None:
     run_sql(scanned_twice, "UPDATE scan SET state = 'running', finished_ms = NULL, summary = NULL WHERE id = 2")
     run_sql(scanned_twice, "UPDATE scan SET summary = json_remove(summary, '$.bytes') WHERE id = 1")
-    second, first = scanned_twice("scans").rows
+    with held(scan_lock_path(str(scanned_twice.db)), purpose="a scan", timeout_s=0):
+        second, first = scanned_twice("scans").rows
+        screen = screen_of(scanned_twice, columns=130)
     assert second["state"] == "running"
     assert {second[name] for name in ("duration_s", "found", "files_per_s", "bytes", "probed", "added")} == {"-"}
     assert (first["bytes"], first["added"], first["removed"]) == ("-", "3", "0")
     second, first = scanned_twice("scans", "--json").records
     assert (second["finished"], second["found"], second["bytes"], second["changes"]) == (None, None, None, None)
     assert (first["bytes"], first["found"]) == (None, 3)
-    assert re.search(r" 2 +\S+ \S+ +running +- +- +- +-", screen_of(scanned_twice, columns=130))
+    assert re.search(r" 2 +\S+ \S+ +running +- +- +- +-", screen)
+
+
+def test_a_scan_whose_process_died_was_interrupted(scanned_twice: Command) -> None:
+    run_sql(scanned_twice, "UPDATE scan SET state = 'running', finished_ms = NULL, summary = NULL WHERE id = 2")
+
+    assert [row["state"] for row in scanned_twice("scans").rows] == ["interrupted", "complete"]
+
+
+def test_a_scan_that_was_refused_says_why(scanned_twice: Command, videos: Path) -> None:
+    missing = videos / "none"
+    assert scanned_twice("scan", missing).status == 14
+
+    refused, *_ = scanned_twice("scans", "--json").records
+    assert (refused["state"], refused["roots"]) == ("failed", [str(missing)])
+    assert refused["refused"] == [f"root is missing: {missing}"]
+    assert f"refused: root is missing: {missing}" in screen_of(scanned_twice, columns=250)
 
 
 def test_bytes_are_those_of_the_summary(scanned_twice: Command) -> None:

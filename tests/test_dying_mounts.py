@@ -108,7 +108,7 @@ class Libraries:
 
     def _scan(self, store_path: str, roots: Sequence[Path], told: Told, options: dict[str, Any]) -> None:
         try:
-            with Store(store_path, retries=RetrySchedule(0, 1)) as store:
+            with Store(store_path, retries=RetrySchedule(3600, 7200)) as store:
                 events = prepare_scan(store, CarefulProber(), hang_s=HANG_S, **options).events(
                     [os.fsencode(root) for root in roots]
                 )
@@ -120,12 +120,12 @@ class Libraries:
 
     def records(self, below: Path, store_path: str | None = None) -> list[Record]:
         """What is stored of the files in a root, but for when."""
-        with Store(store_path or self.store_path, retries=RetrySchedule(0, 1)) as store:
+        with Store(store_path or self.store_path, retries=RetrySchedule(3600, 7200)) as store:
             everything = timeless(stored(store))
         return [record for record in everything if record.path.startswith(os.fsencode(below) + b"/")]
 
     def scanned_ms(self, root: Path, store_path: str | None = None) -> int:
-        with Store(store_path or self.store_path, retries=RetrySchedule(0, 1)) as store:
+        with Store(store_path or self.store_path, retries=RetrySchedule(3600, 7200)) as store:
             return next(each.scanned_ms for each in store.reader.roots() if each.path == os.fsencode(root))
 
 

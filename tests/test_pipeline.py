@@ -218,7 +218,7 @@ def test_a_file_that_fails_a_forced_probe_keeps_what_was_known_of_its_content(st
     assert contents(store)["x.mp4"] == ("failed", "content")
 
 
-def test_content_whose_last_probe_failed_is_no_source(store: Store, library: Path) -> None:
+def test_content_whose_last_probe_failed_is_not_probed_elsewhere_either(store: Store, library: Path) -> None:
     path = os.fsencode(make_file(library / "x.mp4", b"content"))
     scan(store, library)
     broken = scan(store, make_broken(library))[0]
@@ -226,7 +226,8 @@ def test_content_whose_last_probe_failed_is_no_source(store: Store, library: Pat
     scan(store, library, prober=FakeProber({path: broken.failure}), force=True)
     make_file(library / "copy.mp4", b"content")
 
-    assert told(scan(store, library))["copy.mp4"] == "probed"
+    assert told(scan(store, library))["copy.mp4"] == "reused"
+    assert contents(store)["copy.mp4"] == ("failed", None)
 
 
 def test_a_library_on_a_network_mount_is_scanned_all_the_same(
@@ -315,6 +316,31 @@ class TestRetries:
         scan(store, library)
 
         assert told(scan(store, library, prober=FakeProber(version="fake 2"))) == {"x.mp4": "unchanged"}
+
+    def test_a_failed_file_that_was_moved_waits_as_it_did(self, store: Store, library: Path, broken: Path) -> None:
+        prober, clock = FakeProber(), FakeClock()
+        scan(store, library, prober=prober, force=True)
+        (before,) = stored(store)
+        broken.rename(library / "y.mp4")
+        prober.paths.clear()
+
+        assert told(scan(store, library, prober=prober)) == {"x.mp4": "vanished", "y.mp4": "reused"}
+        assert told(scan(store, library, prober=prober)) == {"y.mp4": "unchanged"}
+
+        assert prober.paths == []
+        after = {os.path.basename(record.path): record for record in stored(store)}[b"y.mp4"]
+        assert (after.status, after.error, after.first_seen_ms) == ("failed", before.error, before.first_seen_ms)
+        clock.advance(200)
+        assert told(scan(store, library, prober=prober, clock=clock)) == {"y.mp4": "failed"}
+
+    def test_a_copy_of_a_failed_file_of_a_changed_prober_is_tried(
+        self, store: Store, library: Path, broken: Path
+    ) -> None:
+        make_file(library / "y.mp4", broken.read_bytes())
+
+        outcomes = told(scan(store, library, prober=FakeProber(version="fake 2")))
+
+        assert outcomes == {"x.mp4": "failed", "y.mp4": "failed"}
 
     def test_a_failed_file_that_was_mended_is_probed(self, store: Store, library: Path, broken: Path) -> None:
         make_file(broken, b"mended")

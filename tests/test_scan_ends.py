@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -66,7 +67,8 @@ class TestRoots:
         assert told(events) == {"x.mp4": "probed"}
         assert contents(store) == {"x.mp4": ("ok", "content")}
         assert len(run.summary.refused) == 1
-        assert states(store) == ["complete"]
+        ((state, summary),) = journal(store)
+        assert (state, json.loads(summary)["refused"]) == ("complete", run.summary.refused)
 
     def test_an_empty_root_of_known_files_is_refused_and_they_stay(self, store: Store, library: Path) -> None:
         path = make_file(library / "x.mp4", b"content")
@@ -77,7 +79,22 @@ class TestRoots:
             scan(store, library)
 
         assert contents(store) == {"x.mp4": ("ok", "content")}
-        assert states(store) == ["complete"]
+        assert states(store) == ["complete", "failed"]
+        assert json.loads(journal(store)[1][1])["refused"] == [
+            f"root is empty, but the store knows files in it: {library}"
+        ]
+
+    def test_a_refused_dry_run_leaves_no_trace(self, store: Store, library: Path) -> None:
+        with pytest.raises(RootRefused):
+            scan(store, library / "none", dry_run=True)
+
+        assert states(store) == []
+
+    def test_roots_are_refused_while_another_scan_runs(self, store: Store, library: Path) -> None:
+        with store.scanning(), pytest.raises(RootRefused, match="root is missing"):
+            scan(store, library / "none")
+
+        assert states(store) == []
 
     def test_an_empty_root_is_believed_where_shrinking_is_accepted(self, store: Store, library: Path) -> None:
         path = make_file(library / "x.mp4", b"content")

@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qacache import sight as sight_module
+from qacache.errors import RootRefused
 from qacache.scan.discovery import Filters
 from qacache.sight import Lookout
 from qacache.store.session import Store
 from qacache.store.standing import Standings
-from qacache.why import Choice, Explanation, Rule, explain, to_dict
+from qacache.why import Choice, Explanation, HoldingRoot, Rule, explain, to_dict
 from qacache.why_words import sentences
 from tests.fakes import FakeClock, FakeProber
 from tests.libraries import MP4, scan
@@ -280,7 +281,7 @@ def test_a_path_in_no_root_says_how_to_have_it_scanned(store: Store, standings: 
 def test_a_configured_root_that_was_never_scanned_is_told_as_such(standings: Standings, library: Path) -> None:
     (explanation,) = ask(standings, make_file(library / "a.mp4", b"A"), roots=(library,))
 
-    assert explanation.root == (os.fsencode(library), None)
+    assert explanation.root == HoldingRoot(os.fsencode(library), None)
     assert any("of scan.roots, which no scan has gone through yet" in each for each in sentences(explanation))
 
 
@@ -504,3 +505,29 @@ def test_what_is_neither_stored_nor_on_disk_is_not_known(store: Store, standings
     for path in (library / "f" / "a.mp4", library / "f", Path("/")):
         (explanation,) = ask(standings, path)
         assert explanation.is_known
+
+
+def test_hard_links_are_told_of_each_other(store: Store, standings: Standings, library: Path) -> None:
+    path, copy = make_file(library / "a.mp4", b"A"), make_file(library / "copy.mp4", b"A")
+    (library / "b.mp4").hardlink_to(path)
+    scan(store, library)
+
+    assert f"the same file has other names, hard links: {library}/b.mp4\n" in words(standings, path)
+    assert "hard links" not in words(standings, copy)
+
+
+def test_a_root_that_was_refused_since_its_last_scan_is_told(store: Store, standings: Standings, library: Path) -> None:
+    path = make_file(library / "root" / "a.mp4", b"A")
+    other = make_file(library / "root2" / "a.mp4", b"A")
+    scan(store, library / "root", library / "root2")
+    path.unlink()
+    with pytest.raises(RootRefused):
+        scan(store, library / "root", library / "root2")
+
+    refusal = f"refused that root: root is empty, but the store knows files in it: {library}/root"
+    assert words(standings, path).endswith(refusal)
+    assert "refused that root" not in words(standings, other)
+
+    make_file(path, b"A")
+    scan(store, library / "root")
+    assert "refused that root" not in words(standings, path)

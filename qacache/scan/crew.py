@@ -24,10 +24,11 @@ from qacache.scan.settle import look_again
 from qacache.scan.workers import InFlight, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from qacache.probe import Prober
     from qacache.scan.reuse import KnownContents
+    from qacache.store.reader import Known
 
 Other = TypeVar("Other")
 
@@ -117,12 +118,19 @@ class Crew:
         return self._in_flight.slowest()
 
     def describe(
-        self, items: Iterable[FileStat | Other], known: KnownContents | None
+        self,
+        items: Iterable[FileStat | Other],
+        known: KnownContents | None,
+        *,
+        is_due: Callable[[Known], bool] = lambda known: True,
     ) -> Iterator[Probed | Reused | Unchanged | Failed | Unstable | Waiting | Other]:
-        """Yield what became of each file; where `known` is given, content that it knows is not probed again."""
+        """Yield what became of each file; where `known` is given, content that it knows is not probed again.
+
+        `is_due` says of a row whose last probe failed whether it is time for another; by default it always is.
+        """
         hashed: Iterator[Hashed | Unstable | Failed | Waiting | Other] = self._hashers.work_off(items, FileStat)
         fresh: Iterator[Hashed | Reused | Unchanged | Unstable | Failed | Waiting | Other] = (
-            hashed if known is None else reuse_known(hashed, known)
+            hashed if known is None else reuse_known(hashed, known, is_due)
         )
         return withhold(self._probers.work_off(fresh, Hashed), self.mounts)
 

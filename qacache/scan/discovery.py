@@ -151,28 +151,32 @@ class Step:
     odd: frozenset[bytes] = frozenset()
     work: Future[Listing | list[Run | Failed]] | None = None
     began: float | None = None
+    _after: list[Step] | None = None
 
     def take(self) -> Listing | list[Run | Failed]:
         """Take the step; raises `OSError` where the folder cannot be listed."""
         return _look(self.folder, self.names, self.odd) if self.names else _list_folder(self.folder, self.filters)
 
     def after(self, listing: Listing, most_names: int) -> list[Step]:
-        """Return the steps through the folder that this one listed, in walking order."""
+        """Return the steps through the folder that this one listed, in walking order: always the same ones."""
+        if self._after is None:
+            self._after = list(self._steps(listing, most_names))
+        return self._after
+
+    def _steps(self, listing: Listing, most_names: int) -> Iterator[Step]:
         prefix = as_folder(self.folder)
-        steps: list[Step] = []
         names: list[bytes] = []
         for name in listing.names:
             is_folder = name[-1] == _SLASH
             if names and (is_folder or len(names) == most_names):
-                steps.append(Step(self.folder, self.filters, names, listing.odd))
+                yield Step(self.folder, self.filters, names, listing.odd)
                 names = []
             if is_folder:
-                steps.append(Step(prefix + name[:-1], self.filters))
+                yield Step(prefix + name[:-1], self.filters)
             else:
                 names.append(name)
         if names:
-            steps.append(Step(self.folder, self.filters, names, listing.odd))
-        return steps
+            yield Step(self.folder, self.filters, names, listing.odd)
 
 
 class Looker(Protocol):

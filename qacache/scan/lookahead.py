@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from qacache.scan.mounts import Mounts
 
 # For each thread, so many steps of the walk are begun before it is their turn.
-_AHEAD = 4
+_AHEAD = 8
 
 _TICK_S = 0.2
 
@@ -68,8 +68,8 @@ class LookAhead:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def begin(self, steps: Iterable[Step]) -> None:
-        """Begin the first of `steps`."""
-        for step in islice(steps, self._ahead):
+        """Begin the first of `steps`, and of those that follow from them."""
+        for step in islice(self._with_following(steps), self._ahead):
             if step.work is None or step.work.cancelled():
                 step.work = self._executor.submit(self._take, step)
 
@@ -84,6 +84,16 @@ class LookAhead:
             if self._hangs(step):
                 raise NoAnswer(f"no answer in {self._mounts.hang_s:g} s")
         return Listing([], frozenset())
+
+    def _with_following(self, steps: Iterable[Step]) -> Iterator[Step]:
+        """Yield the steps in walking order, and those through folders that are listed by now."""
+        for step in steps:
+            yield step
+            work = step.work
+            if work and work.done() and not work.cancelled() and work.exception() is None:
+                found = work.result()
+                if isinstance(found, Listing):
+                    yield from self._with_following(step.after(found, self.most_names))
 
     def _take(self, step: Step) -> Listing | list[Run | Failed]:
         with self._mounts.turn(step.folder):

@@ -21,6 +21,7 @@ from qacache.scan.batches import write_batches
 from qacache.scan.discovery import Filters, Run, discover
 from qacache.scan.lookahead import looker_for
 from qacache.scan.merge import MergeJoin, is_unchanged
+from qacache.scan.retries import is_due
 from qacache.scan.roots import Admission, admit
 from qacache.scan.settle import look_again, settle
 from qacache.scan.shrink import ShrinkGuard, usual_counts
@@ -94,7 +95,17 @@ class Scan:
                 yield from run(self._admission.roots)
         else:
             self.summary.state = "failed"
+            self._journal_refusal(roots)
         self._admission.raise_refusals()
+
+    def _journal_refusal(self, roots: Sequence[bytes]) -> None:
+        """Leave a trace of a scan of which nothing came: who looks later is to know."""
+        if self._options.dry_run:
+            return
+        # that the roots were refused is the news, not that this cannot be written
+        with suppress(StoreError), self._store.scanning():
+            self.summary.scan_id = self._store.writer.begin_scan(roots)
+            self._store.writer.end_scan(self.summary.scan_id, self.summary.state, self.summary.journaled())
 
     def _journaled(self, roots: Sequence[bytes]) -> Iterator[Event]:
         writer = self._store.writer
@@ -115,7 +126,7 @@ class Scan:
                 # what went wrong in the scan itself is the news, not that this cannot be written either
                 with suppress(StoreError) if self.summary.state == "failed" else nullcontext():
                     self.summary.changes = writer.end_scan(
-                        self.summary.scan_id, self.summary.state, self.summary.counts()
+                        self.summary.scan_id, self.summary.state, self.summary.journaled()
                     )
 
     def _outcomes(self, roots: Sequence[bytes], began_ms: int) -> Iterator[Event]:
@@ -130,7 +141,7 @@ class Scan:
                 look=self._look_again,
             )
             known = None if self._options.force else self._store.reader
-            described: Iterator[Event] = self._crew.describe(settled, known)
+            described: Iterator[Event] = self._crew.describe(settled, known, is_due=self._is_due)
             stored = write_batches(
                 described, self._store.writer, self._clock, count=self.summary.add, stop=self._crew.stop
             )
@@ -215,11 +226,7 @@ class Scan:
             yield run
 
     def _is_due(self, known: Known) -> bool:
-        assert known.next_retry_ms is not None
-        # permissions change neither size nor mtime, and to be refused costs nothing
-        if known.failed_reason == "permission-denied" or self._clock.time() * 1000 >= known.next_retry_ms:
-            return True
-        return known.failed_prober is not None and known.failed_prober != self._crew.prober.version
+        return is_due(known, self._clock.time(), self._crew.prober.version)
 
     def _plan(self, stat: FileStat) -> PlanReason:
         if self._options.force:

@@ -66,7 +66,8 @@ class Refresh:
         """
         began = self._clock.monotonic()
         self.summary.state = "interrupted"
-        described = self._crew.describe(self._files(paths), self._store.reader if self._reuse else None)
+        known = self._store.reader if self._reuse else None
+        described = self._crew.describe(self._files(paths), known)
         stored = write_batches(described, self._store.writer, self._clock, count=self.summary.add, stop=self._crew.stop)
         # closed here, not by the garbage collector, which would swallow what goes wrong with the last batch
         with self._crew, closing(stored):

@@ -16,7 +16,7 @@ from qacache.errors import RootRefused
 from qacache.filesystem import mount_of
 from qacache.models import RootIdentity
 from qacache.os_failures import NoAnswer
-from qacache.paths import as_folder
+from qacache.paths import as_folder, shown_root
 from qacache.scan.merge import is_gone
 from qacache.scan.places import places_at, silent_place
 from qacache.scan.workers import within
@@ -92,7 +92,7 @@ class Admission:
 
     def refuse_shrunken(self, root: bytes, why: str) -> None:
         """Take back the trust in a root, of which too many files turned out to be missing."""
-        self.refusals.append(f"{_SHRUNKEN}: {_name(root)}: {why}")
+        self.refusals.append(f"{_SHRUNKEN}: {shown_root(root)}: {why}")
 
 
 def admit(roots: Sequence[bytes], reader: Reader, mounts: Mounts, *, accept_shrink: bool = False) -> Admission:
@@ -231,7 +231,7 @@ def _refusal(
         return _refusal_if_filled(root, reader)
     try:
         if before and look.identity and _is_replaced(look.identity, before, reader, hang_s):
-            return f"{_REPLACED}: {_name(root)}: {_expected(look.identity, before)}"
+            return f"{_REPLACED}: {shown_root(root)}: {_expected(look.identity, before)}"
     except NoAnswer as error:
         return _unlistable(root, error)
     return None
@@ -249,22 +249,17 @@ def _refusal_inside(folder: bytes, look: Look, reader: Reader, accept_shrink: bo
 def _unlistable(root: bytes, error: OSError) -> str:
     match error:
         case NoAnswer():
-            return f"root does not answer: {_name(root)}: {error}"
+            return f"root does not answer: {shown_root(root)}: {error}"
         case FileNotFoundError():
-            return f"root is missing: {_name(root)}"
+            return f"root is missing: {shown_root(root)}"
         case NotADirectoryError():
-            return f"root is no folder: {_name(root)}"
-    return f"root cannot be listed: {_name(root)}: {(error.strerror or str(error)).lower()}"
+            return f"root is no folder: {shown_root(root)}"
+    return f"root cannot be listed: {shown_root(root)}: {(error.strerror or str(error)).lower()}"
 
 
 def _refusal_if_filled(folder: bytes, reader: Reader) -> str | None:
-    return f"{_EMPTY}: {_name(folder)}" if _has_files(folder, reader) else None
+    return f"{_EMPTY}: {shown_root(folder)}" if _has_files(folder, reader) else None
 
 
 def _has_files(folder: bytes, reader: Reader) -> bool:
     return any(row[3] != "vanished" for row in reader.known_files(folder))
-
-
-def _name(folder: bytes) -> str:
-    # the message is a sentence a line, whatever the folder is called
-    return os.fsdecode(folder).replace("\n", r"\x0a")

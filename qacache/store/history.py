@@ -11,6 +11,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from qacache.store.database import explanation, open_reader
+from qacache.store.lock import is_held, scan_lock_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,13 +98,19 @@ class History:
         """Yield the scans, the newest first."""
         before = _LARGEST_ID
         while page := self._all(f"{_SELECT_SCANS} WHERE id < ? ORDER BY id DESC LIMIT {_PAGE}", (before,)):
-            yield from map(_scan, page)
+            yield from map(self._scan, page)
             before = page[-1][0]
 
     def scan(self, scan_id: int) -> JournaledScan | None:
         """Return that scan, None where there is none (any more)."""
         rows = self._all(f"{_SELECT_SCANS} WHERE id = ?", (scan_id,)) if scan_id <= _LARGEST_ID else []
-        return _scan(rows[0]) if rows else None
+        return self._scan(rows[0]) if rows else None
+
+    def _scan(self, row: tuple[Any, ...]) -> JournaledScan:
+        scan_id, roots, started_ms, finished_ms, state, summary = row
+        if state == "running" and not is_held(scan_lock_path(self.path)):
+            state = "interrupted"  # its process died, and the next scan is going to write that down
+        return JournaledScan(scan_id, json.loads(roots), started_ms, finished_ms, state, json.loads(summary or "{}"))
 
     def changes(self, after: int, through: int | None = None) -> Iterator[Change]:
         """Yield what the scans after `after` noticed, up to and including the scan `through`, in order.
@@ -139,11 +146,6 @@ class History:
             return self._connection.execute(query, values).fetchall()
         except sqlite3.DatabaseError as error:
             raise explanation(error, self.path) from error
-
-
-def _scan(row: tuple[Any, ...]) -> JournaledScan:
-    scan_id, roots, started_ms, finished_ms, state, summary = row
-    return JournaledScan(scan_id, json.loads(roots), started_ms, finished_ms, state, json.loads(summary or "{}"))
 
 
 def _change(row: tuple[Any, ...]) -> Change:

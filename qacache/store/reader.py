@@ -143,6 +143,16 @@ class Reader:
         )
         return row[0] if row else None
 
+    def path_with_failure(self, digest: bytes, size: int) -> bytes | None:
+        """Return a path at which that content could not be probed, None where there is none."""
+        row = self._one(
+            "SELECT path FROM file JOIN failure ON failure.file_id = file.id "
+            "WHERE digest = ? AND digest IS NOT NULL AND file.size = ? AND failure.size = file.size "
+            "AND failure.prober IS NOT NULL LIMIT 1",
+            (digest, size),
+        )
+        return row[0] if row else None
+
     def find(self, path: bytes, columns: tuple[str, ...]) -> Found | None:
         """Return the row of exactly `path` with `columns` (SQL expressions of this module), or None."""
         self._roots = None

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from qacache.store.writer import RetrySchedule
 
 
+# Who only asks whether a scan runs holds its lock for a moment.
+_ASKING_S = 0.1
+
+
 class Store:
     """A store open for reading and writing, in the thread that opened it.
 
@@ -43,4 +47,4 @@ class Store:
 
     def scanning(self) -> AbstractContextManager[None]:
         """Hold the scan lock for a block; raises `StoreLocked` at once where another scan runs."""
-        return held(scan_lock_path(self.path), purpose="qacache scan", timeout_s=0.0)
+        return held(scan_lock_path(self.path), purpose="qacache scan", timeout_s=_ASKING_S)

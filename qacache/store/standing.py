@@ -6,15 +6,17 @@ folders; by whatever name the store has them.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from qacache.paths import shown_root
 from qacache.store.database import explained, open_reader
 from qacache.store.ledger import FAILURE_COLUMNS, FailedFile
 from qacache.store.reader import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from qacache.models import Status
     from qacache.store.reader import Found, Root
@@ -23,6 +25,24 @@ _COLUMNS = (
     *("file.digest", "file.first_seen_ms", "file.unlisted", "file.away", "media.probed_ms", "media.prober"),
     *FAILURE_COLUMNS,
 )
+
+
+# So many other names of a file are told.
+_LINKS = 10
+
+# How far back refusals of roots are looked for.
+_SCANS = 20
+
+
+class Refusal(NamedTuple):
+    """That a scan refused a root: what it `says` names the root, `started_ms` is when that scan began."""
+
+    started_ms: int
+    says: str
+
+    def concerns(self, root: bytes) -> bool:
+        """Whether it is that root that was refused."""
+        return f": {shown_root(root)}:" in f"{self.says}:"
 
 
 class Departure(NamedTuple):
@@ -37,7 +57,7 @@ class Standing(NamedTuple):
 
     `is_unlisted` says that its folder could not be listed in the last scan, `away` how many complete scans did not
     find it. `failure` is that of a file that is failed, `departure` that of one that vanished, where the history
-    still has it.
+    still has it. `links` are other names of the same file: hard links.
     """
 
     path: bytes
@@ -53,6 +73,7 @@ class Standing(NamedTuple):
     prober: str | None
     failure: FailedFile | None
     departure: Departure | None
+    links: Sequence[bytes] = ()
 
 
 class Standings:
@@ -77,6 +98,16 @@ class Standings:
     def roots(self) -> list[Root]:
         """Return the roots that were ever scanned completely."""
         return self._reader.roots()
+
+    def refusals(self) -> list[Refusal]:
+        """Return why roots were refused in the last scans, the newest first."""
+        with explained(self.path):
+            rows = self._connection.execute(
+                "SELECT started_ms, summary FROM scan WHERE summary IS NOT NULL ORDER BY id DESC LIMIT ?", (_SCANS,)
+            ).fetchall()
+        return [
+            Refusal(started_ms, says) for started_ms, summary in rows for says in json.loads(summary).get("refused", [])
+        ]
 
     def find(self, path: bytes) -> Standing | None:
         """Return how the file `path` stands, None where nothing is stored of it."""
@@ -109,7 +140,19 @@ class Standings:
             prober=prober,
             failure=FailedFile(found.path, *failure) if found.status == "failed" else None,
             departure=self._departure(found.path, found.last_seen_ms) if found.status == "vanished" else None,
+            links=self._links(found.path) if digest and found.status != "vanished" else (),
         )
+
+    def _links(self, path: bytes) -> list[bytes]:
+        with explained(self.path):
+            rows = self._connection.execute(
+                "SELECT other.path FROM file JOIN file AS other ON other.digest = file.digest "
+                "AND other.digest IS NOT NULL AND (other.device, other.inode) = (file.device, file.inode) "
+                "WHERE file.path = ? AND other.path <> file.path AND other.status <> 'vanished' "
+                "ORDER BY other.path LIMIT ?",
+                (path, _LINKS),
+            ).fetchall()
+        return [name for (name,) in rows]
 
     def _departure(self, path: bytes, last_seen_ms: int) -> Departure | None:
         with explained(self.path):

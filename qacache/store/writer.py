@@ -12,7 +12,7 @@ import sqlite3
 import time
 import zlib
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
 from qacache.errors import StoreLocked
 from qacache.events import Failed, Planned, Probed, Reused, Unchanged, Unstable, Vanished, Waiting
@@ -49,7 +49,12 @@ _INSERT_MEDIA = (
 _SELECT_MEDIA = (
     f"SELECT {', '.join(f'media.{name}' for name in _MEDIA_COLUMNS[1:])}, raw_probe.json "
     "FROM file JOIN media ON media.file_id = file.id JOIN raw_probe ON raw_probe.file_id = file.id "
-    "WHERE file.path = ? AND file.digest = ?"
+    "WHERE file.path = ? AND file.digest = ? AND file.status <> 'failed'"
+)
+
+_SELECT_FAILURE = (
+    "SELECT stage, reason, message, prober, attempts, failed_ms, next_retry_ms "
+    "FROM file JOIN failure ON failure.file_id = file.id WHERE file.path = ? AND file.digest = ?"
 )
 
 _INSERT_RAW = "INSERT OR REPLACE INTO raw_probe (file_id, json) VALUES (?, ?)"
@@ -67,6 +72,13 @@ _PAIRS = 500
 
 # The last complete scan of any root above a path: when a row that is listed there was last seen for sure.
 _SCANNED_MS = "coalesce((SELECT max(scanned_ms) FROM root WHERE file.path >= lower AND file.path < upper), 0)"
+
+
+class _Source(NamedTuple):
+    """What is known of a content: its media and the raw answer, or else the failure to probe it."""
+
+    media: Sequence[Any] | None
+    failure: Sequence[Any]
 
 
 class RetrySchedule:
@@ -121,7 +133,7 @@ class Writer:
         now_ms = self._now_ms()
         with self._transaction("storing results") as connection:
             # before any row changes: of two files that swapped their names, each is the other's source
-            sources = [_source_media(connection, event) for event in events]
+            sources = [_source(connection, event) for event in events]
             for event, source in zip(events, sources, strict=True):
                 self._write_one(connection, event, source, now_ms)
 
@@ -206,9 +218,7 @@ class Writer:
                 (root, real_path, lower, upper, scanned_ms, file_count, filesystem, source, inode and _signed(inode)),
             )
 
-    def _write_one(
-        self, connection: sqlite3.Connection, event: Event, source: Sequence[Any] | None, now_ms: int
-    ) -> None:
+    def _write_one(self, connection: sqlite3.Connection, event: Event, source: _Source | None, now_ms: int) -> None:
         match event:
             case Probed(stat, digest, probe):
                 media = probe.media
@@ -273,12 +283,15 @@ class Writer:
         connection: sqlite3.Connection,
         stat: FileStat,
         digest: bytes,
-        source: Sequence[Any] | None,
+        source: _Source | None,
         now_ms: int,
     ) -> None:
         if source is None:
             return  # another process has just forgotten or changed the source: the next scan looks again
-        *media, raw = source
+        if source.media is None:
+            self._reuse_failure(connection, stat, digest, source, now_ms)
+            return
+        *media, raw = source.media
         known = dict(zip(_MEDIA_COLUMNS[1:], media, strict=True))
         after = journal.Version(stat.size, digest, known["video_codec"], known["duration_s"])
         self._record(connection, stat.path, after, now_ms)
@@ -286,6 +299,22 @@ class Writer:
         connection.execute(_INSERT_MEDIA, (file_id, *media))
         connection.execute(_INSERT_RAW, (file_id, raw))
         connection.execute("DELETE FROM failure WHERE file_id = ?", (file_id,))
+
+    def _reuse_failure(
+        self, connection: sqlite3.Connection, stat: FileStat, digest: bytes, source: _Source, now_ms: int
+    ) -> None:
+        self._record(connection, stat.path, journal.Version(stat.size, digest), now_ms)
+        file_id = self._upsert_file(connection, stat, digest, "failed", now_ms)
+        self._forget_media(connection, file_id)
+        *what, prober, attempts, failed_ms, next_retry_ms = source.failure
+        connection.execute(
+            _UPSERT_FAILURE,
+            (file_id, *what, prober, stat.size, stat.mtime_ns, attempts, failed_ms, next_retry_ms),
+        )
+
+    def _forget_media(self, connection: sqlite3.Connection, file_id: int) -> None:
+        connection.execute("DELETE FROM media WHERE file_id = ?", (file_id,))
+        connection.execute("DELETE FROM raw_probe WHERE file_id = ?", (file_id,))
 
     def _fail(self, connection: sqlite3.Connection, event: Failed, now_ms: int) -> None:
         assert event.stat is not None
@@ -301,8 +330,7 @@ class Writer:
         self._record(connection, stat.path, journal.Version(stat.size, digest), now_ms)
         file_id = self._upsert_file(connection, stat, digest, "failed", now_ms)
         if not same_content:
-            connection.execute("DELETE FROM media WHERE file_id = ?", (file_id,))
-            connection.execute("DELETE FROM raw_probe WHERE file_id = ?", (file_id,))
+            self._forget_media(connection, file_id)
         same_failure = before is not None and before[3:6] == (stat.size, stat.mtime_ns, event.prober)
         attempts = before[6] + 1 if same_failure else 1
         failure = event.failure
@@ -341,12 +369,14 @@ class Writer:
                 raise
 
 
-def _source_media(connection: sqlite3.Connection, event: Event) -> Sequence[Any] | None:
-    """Return the media and the raw answer that `event` reuses, None where it reuses none."""
+def _source(connection: sqlite3.Connection, event: Event) -> _Source | None:
+    """Return what `event` reuses, None where it reuses nothing, or the store has it no more."""
     if not isinstance(event, Reused):
         return None
-    row: Sequence[Any] | None = connection.execute(_SELECT_MEDIA, (event.source, event.digest)).fetchone()
-    return row
+    content = event.source, event.digest
+    media = connection.execute(_SELECT_MEDIA, content).fetchone()
+    failure = None if media else connection.execute(_SELECT_FAILURE, content).fetchone()
+    return _Source(media, failure or ()) if media or failure else None
 
 
 def _file_id(connection: sqlite3.Connection, path: bytes) -> int:
