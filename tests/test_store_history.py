@@ -14,6 +14,7 @@ from qacache.errors import StoreCorrupt, StoreMissing
 from qacache.events import Event, ScanState, Vanished
 from qacache.store import history as history_module
 from qacache.store.history import Change, History
+from qacache.store.lock import held, scan_lock_path
 from qacache.store.writer import RetrySchedule, Writer
 from tests.fakes import FakeClock
 from tests.rows import digest_of, probed, reused
@@ -47,7 +48,7 @@ def test_scans_come_newest_first_with_all_that_is_known(store_path: str, writer:
     clock.advance(5)
     writer.end_scan(first, "interrupted", {"found": 3})
     second = writer.begin_scan([b"/w"])
-    with History(store_path) as history:
+    with History(store_path) as history, held(scan_lock_path(store_path), purpose="a scan", timeout_s=0):
         running, ended = history.scans()
         assert history.scan(first) == ended
     assert running == (second, ["/w"], START_MS + 5000, None, "running", {})
@@ -55,6 +56,12 @@ def test_scans_come_newest_first_with_all_that_is_known(store_path: str, writer:
     assert ended.roots == ["/v", "/caf\ufffd"]
     assert (ended.started_ms, ended.finished_ms, ended.state) == (START_MS, START_MS + 5000, "interrupted")
     assert ended.summary == {"found": 3, "changes": {}}
+
+
+def test_a_scan_whose_process_died_was_interrupted(store_path: str, writer: Writer) -> None:
+    writer.begin_scan([b"/v"])
+    with History(store_path) as history:
+        assert [scan.state for scan in history.scans()] == ["interrupted"]
 
 
 @pytest.mark.usefixtures("page")
