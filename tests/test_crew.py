@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 
 from qacache.events import Failed, Probed, Unstable, Vanished, Waiting
-from qacache.models import FileStat, Probe
+from qacache.models import Failure, FileStat, Probe
+from qacache.scan import crew as crew_module
 from qacache.scan.crew import Crew
 from qacache.scan.digest import digest_file
+from qacache.scan.mounts import Mounts
+from qacache.scan.places import Place
 from tests.fakes import FakeProber, content_of
 from tests.media import make_file
 
@@ -125,6 +128,32 @@ def test_stopping_ends_the_probes_that_run_and_stores_nothing_of_them(library: P
     assert prober.cancelled.is_set()
     assert crew.is_stopped
     assert crew.slowest() is None
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+def test_a_probe_that_takes_too_long_is_the_mount_s_failure_where_not_even_the_digest_ends(
+    library: Path, prober: FakeProber, monkeypatch: pytest.MonkeyPatch, hangs: bool
+) -> None:
+    path = make_file(library / "x.mp4", b"content")
+    over, digests = threading.Event(), []
+
+    def digest(stat: FileStat) -> object:
+        digests.append(stat)
+        if hangs and len(digests) > 1:
+            over.wait(30)
+        return digest_file(stat)
+
+    monkeypatch.setattr(crew_module, "digest_file", digest)
+    mounts = Mounts(hang_s=0.05 if hangs else 30, network_concurrency=1)
+    mounts.add([Place(os.fsencode(library), os.fsencode(library), b"/nas", is_network=True)])
+    prober.answers[os.fsencode(path)] = Failure("probe", "timeout", "was killed after 30 s")
+    try:
+        (failed,) = described(Crew(prober, mounts), stat_of(path))
+    finally:
+        over.set()
+
+    assert isinstance(failed, Failed)
+    assert (failed.failure.reason, failed.stat is None) == (("no-answer", True) if hangs else ("timeout", False))
 
 
 def test_no_file_is_begun_once_the_crew_is_stopped(library: Path, prober: FakeProber) -> None:

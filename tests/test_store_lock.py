@@ -15,7 +15,7 @@ import pytest
 
 from qacache.errors import StoreLocked, StoreReadOnly
 from qacache.store import lock
-from qacache.store.lock import held, lock_path, scan_lock_path
+from qacache.store.lock import held, is_held, lock_path, scan_lock_path
 from qacache.store.session import Store
 from qacache.store.writer import Writer
 from tests.fakes import FakeClock
@@ -177,3 +177,13 @@ def test_what_is_not_a_scan_may_write_between_the_batches_of_one(store: Store) -
     with held_elsewhere(scan_lock_path(store.path)):
         store.writer.write([probed(b"/a.mp4")])
     assert store.reader.known(b"/a.mp4") is not None
+
+
+def test_whether_a_lock_is_held_can_be_asked_without_taking_it(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    assert not is_held(path)
+    with held(path, purpose="a test", timeout_s=0):
+        assert is_held(path)
+    assert not is_held(path)
+    with held(path, purpose="a test", timeout_s=0):
+        pass

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 CANCELLED = "cancelled"
 """The reason of the failure that a prober returns for a probe that `cancel` ended; it is never stored."""
 
+TIMEOUT = "timeout"
+"""The reason of the failure of a file whose probe took too long."""
 
 PASSING = frozenset({"no-process", "mount-gone", "no-answer", CANCELLED})
 """Reasons that say nothing of the file: the system was short of something, a mount went away. They are never stored."""

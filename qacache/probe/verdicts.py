@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from qacache.models import Failure
 from qacache.os_failures import REASONS
-from qacache.probe import CANCELLED
+from qacache.probe import CANCELLED, TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,7 +75,7 @@ def given_up(path: bytes, code: int, words: str, said: Iterable[Said]) -> Failur
 def killed(prober: str, number: int, said: Iterable[Said] = ()) -> Failure:
     """Return the failure of a file whose prober a signal ended."""
     if number == signal.SIGXCPU:
-        return failed("timeout", f"{prober} used too much CPU time", said)
+        return failed(TIMEOUT, f"{prober} used too much CPU time", said)
     try:
         name = signal.Signals(number).name
     except ValueError:
@@ -85,7 +85,7 @@ def killed(prober: str, number: int, said: Iterable[Said] = ()) -> Failure:
 
 def timed_out(prober: str, timeout_s: float, said: Iterable[Said] = ()) -> Failure:
     """Return the failure of a file that took too long."""
-    return failed("timeout", f"{prober} was killed after {timeout_s:g} s", said)
+    return failed(TIMEOUT, f"{prober} was killed after {timeout_s:g} s", said)
 
 
 def said_too_much(prober: str, said: Iterable[Said] = ()) -> Failure:

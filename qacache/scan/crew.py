@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from qacache.events import Failed, Probed, Reused, Unchanged, Unstable, Waiting
 from qacache.models import Failure, FileStat
-from qacache.probe import CANCELLED, PASSING
+from qacache.os_failures import NoAnswer, os_failure
+from qacache.probe import CANCELLED, PASSING, TIMEOUT
 from qacache.scan.budget import Budget, Pace
 from qacache.scan.digest import Hashed, digest_file
 from qacache.scan.doubt import withhold
 from qacache.scan.mounts import Mounts
 from qacache.scan.reuse import reuse_known
 from qacache.scan.settle import look_again
-from qacache.scan.workers import InFlight, Workers
+from qacache.scan.workers import InFlight, Workers, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -157,6 +158,8 @@ class Crew:
             return Waiting()
         with self._in_flight.of(path):
             answer = self.prober.probe(path)
+            if isinstance(answer, Failure) and answer.reason == TIMEOUT:
+                answer = self._blamed(hashed.stat, answer)
         self.mounts.note(path, answer if isinstance(answer, Failure) else None, of_content=True)
         if self._is_stopped and isinstance(answer, Failure) and answer.reason == CANCELLED:
             return Waiting()
@@ -167,6 +170,16 @@ class Crew:
         if isinstance(answer, Failure):
             return _reported(Failed(path, answer, hashed.stat, hashed.digest, self.prober.version))
         return Probed(hashed.stat, hashed.digest, answer)
+
+    def _blamed(self, stat: FileStat, timeout: Failure) -> Failure:
+        """Return why a probe took too long: for the file, or for its mount, where not even a digest ends."""
+        if self.mounts.is_network(stat.path):
+            try:
+                # within the turn of the probe
+                within(self.mounts.hang_s, digest_file, stat)
+            except NoAnswer as error:
+                return os_failure("probe", error)
+        return timeout
 
     def _overdue(self, stat: FileStat) -> Failed:
         """Return what becomes of a file that a thread hangs on."""
