@@ -31,6 +31,7 @@ endif
 
 test: $(VENV)/installed-dev
 	@scripts/system-packages ffmpeg
+	@scripts/system-packages zsh fish groff || echo "tests that need these are skipped" >&2
 	$(BIN)/python -m pytest
 
 check: $(VENV)/installed-dev
@@ -39,6 +40,9 @@ check: $(VENV)/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m qacache.config.example | diff - examples/config.toml
+	@rm -rf .generated
+	$(BIN)/python -m qacache.cli.reference .generated
+	diff -r .generated/man man && diff -r .generated/completions completions
 
 bench: $(VENV)/installed-dev
 	@scripts/system-packages ffmpeg exiftool
@@ -46,13 +50,15 @@ bench: $(VENV)/installed-dev
 
 generate: $(VENV)/installed-dev
 	$(BIN)/python -m qacache.config.example > examples/config.toml
+	rm -rf man completions
+	$(BIN)/python -m qacache.cli.reference .
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(DEMO) .generated
 
 $(VENV)/bin/pip:
 	@scripts/make-venv $(PYTHON) $(VENV)

@@ -30,6 +30,7 @@ _COMMANDS = (
     "config",
     "migrate",
     "vacuum",
+    "completions",
 )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qacache.config.sections import ENGINES
 from qacache.scan.discovery import Filters
 from qacache.store.session import Store
 from qacache.store.writer import RetrySchedule
@@ -22,7 +23,13 @@ DbOption = Annotated[
 ]
 EngineOption = Annotated[
     str | None,
-    typer.Option("--engine", metavar="NAME", help="Probe with libav, ffprobe or auto.", show_default=False),
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="Probe with libav, ffprobe or auto.",
+        show_default=False,
+        autocompletion=lambda: list(ENGINES),
+    ),
 ]
 JobsOption = Annotated[str | None, typer.Option("--jobs", metavar="N", help="Probe up to N files at a time.")]
 RateOption = Annotated[str | None, typer.Option("--rate", metavar="N", help="Look into at most N files a second.")]

@@ -1,0 +1,115 @@
+# bash completion for qacache; made from its own definitions. Source it, or put it where bash-completion finds it:
+# ~/.local/share/bash-completion/completions/qacache
+
+# names of files (-f) or folders (-d), and with "roots" the folders that were scanned
+_qacache_names() {
+    local IFS=$'\n' root
+    COMPREPLY=($(compgen "$1" -- "$current"))
+    if [[ $2 == roots ]]; then
+        while read -r root; do
+            [[ $root == "$current"* ]] && COMPREPLY+=("$root")
+        done < <(qacache completions roots 2>/dev/null)
+    fi
+    compopt -o filenames 2>/dev/null
+}
+
+_qacache_words() {
+    COMPREPLY=($(compgen -W "$1" -- "$current"))
+}
+
+_qacache() {
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command= word
+    COMPREPLY=()
+    # --option=value comes in three words
+    if [[ $current == = ]]; then
+        current=
+    elif [[ $previous == = ]]; then
+        previous=${COMP_WORDS[COMP_CWORD - 2]}
+    fi
+    for word in "${COMP_WORDS[@]:1:COMP_CWORD - 1}"; do
+        case "$command $word" in
+            " scan") command="scan" ;;
+            " lookup") command="lookup" ;;
+            " why") command="why" ;;
+            " probe") command="probe" ;;
+            " reprobe") command="reprobe" ;;
+            " failures") command="failures" ;;
+            " export") command="export" ;;
+            " scans") command="scans" ;;
+            " diff") command="diff" ;;
+            " config") command="config" ;;
+            "config show") command="config show" ;;
+            "config init") command="config init" ;;
+            "config path") command="config path" ;;
+            " migrate") command="migrate" ;;
+            " vacuum") command="vacuum" ;;
+            " completions") command="completions" ;;
+        esac
+    done
+    case "$command $previous" in
+        "scan --config" | "scan --db") _qacache_names -f; return ;;
+        "scan --engine") _qacache_words 'auto libav ffprobe'; return ;;
+        "scan --jobs" | "scan --rate" | "scan --settle") :; return ;;
+        "lookup --config" | "lookup --db") _qacache_names -f; return ;;
+        "lookup --field" | "lookup --verify-deadline") :; return ;;
+        "why --config" | "why --db") _qacache_names -f; return ;;
+        "probe --config") _qacache_names -f; return ;;
+        "probe --engine") _qacache_words 'auto libav ffprobe'; return ;;
+        "reprobe --config" | "reprobe --db") _qacache_names -f; return ;;
+        "reprobe --engine") _qacache_words 'auto libav ffprobe'; return ;;
+        "reprobe --jobs" | "reprobe --rate") :; return ;;
+        "failures --config" | "failures --db") _qacache_names -f; return ;;
+        "failures --since" | "failures --reason" | "failures --jobs" | "failures --rate") :; return ;;
+        "failures --engine") _qacache_words 'auto libav ffprobe'; return ;;
+        "export --format") _qacache_words ndjson; return ;;
+        "export --config" | "export --db") _qacache_names -f; return ;;
+        "scans --limit") :; return ;;
+        "scans --config" | "scans --db") _qacache_names -f; return ;;
+        "diff --limit") :; return ;;
+        "diff --under") _qacache_names -f roots; return ;;
+        "diff --config" | "diff --db") _qacache_names -f; return ;;
+        "config show --config" | "config show --db") _qacache_names -f; return ;;
+        "config init --config" | "config init --db") _qacache_names -f; return ;;
+        "config path --config" | "config path --db") _qacache_names -f; return ;;
+        "migrate --config" | "migrate --db") _qacache_names -f; return ;;
+        "vacuum --config" | "vacuum --db") _qacache_names -f; return ;;
+        "completions --config" | "completions --db") _qacache_names -f; return ;;
+    esac
+    if [[ $current == -* ]]; then
+        case "$command" in
+            "") _qacache_words '--version -h --help' ;;
+            "scan") _qacache_words '--config --db --engine --jobs --rate --settle --force --verify-digest --dry-run --accept-shrink --json -h --help' ;;
+            "lookup") _qacache_words '--config --db --stdin -0 --field --verify --verify-deadline --probe-missing --json -h --help' ;;
+            "why") _qacache_words '--config --db --json -h --help' ;;
+            "probe") _qacache_words '--config --engine --json -h --help' ;;
+            "reprobe") _qacache_words '--config --db --engine --failed --jobs --rate --json -h --help' ;;
+            "failures") _qacache_words '--config --db --since --reason --retry --engine --jobs --rate --json -h --help' ;;
+            "export") _qacache_words '--format --config --db --json -h --help' ;;
+            "scans") _qacache_words '--limit --config --db --json -h --help' ;;
+            "diff") _qacache_words '--limit --under --config --db --json -h --help' ;;
+            "config") _qacache_words '-h --help' ;;
+            "config show") _qacache_words '--config --db --json -h --help' ;;
+            "config init") _qacache_words '--config --db --json -h --help' ;;
+            "config path") _qacache_words '--config --db --json -h --help' ;;
+            "migrate") _qacache_words '--config --db --check --json -h --help' ;;
+            "vacuum") _qacache_words '--config --db --dry-run --full --json -h --help' ;;
+            "completions") _qacache_words '--config --db -h --help' ;;
+        esac
+        return
+    fi
+    case "$command" in
+        "") _qacache_words 'scan lookup why probe reprobe failures export scans diff config migrate vacuum completions' ;;
+        "scan") _qacache_names -d roots ;;
+        "lookup") _qacache_names -f roots ;;
+        "why") _qacache_names -f roots ;;
+        "probe") _qacache_names -f ;;
+        "reprobe") _qacache_names -f roots ;;
+        "failures") _qacache_names -f roots ;;
+        "export") _qacache_names -f roots ;;
+        "diff") : ;;
+        "config") _qacache_words 'show init path' ;;
+        "completions") _qacache_words 'bash zsh fish roots' ;;
+    esac
+}
+
+complete -F _qacache qacache
