@@ -37,7 +37,8 @@ def event_dicts(event: Event) -> Iterator[dict[str, Any]]:
 def summary_dict(summary: Summary) -> dict[str, Any]:
     """Return the end of a scan as programs see it."""
     head = {"event": "summary", "scan_id": summary.scan_id, "state": summary.state}
-    return {**head, **summary.counts(), "refused": summary.refused, "changes": summary.changes}
+    roots = {"refused": summary.refused, "incomplete": summary.incomplete}
+    return {**head, **summary.counts(), **roots, "changes": summary.changes}
 
 
 def _stat_fields(stat: FileStat) -> dict[str, Any]:

@@ -97,9 +97,9 @@ class Summary:
     """What a scan came to: counts by outcome, and how it ended. A fold over its events.
 
     `found` counts the files that discovery saw, `bytes` is their size. `known_failures` is the part of `unchanged`
-    whose last probe failed and whose next is not due. `abandoned` counts probers that not even SIGKILL ended.
-    `refused` has a sentence for each root that was not scanned. `changes` counts what the scan noticed in the library
-    by kind (`moved`...), once it has ended.
+    whose last probe failed and whose next is not due. `abandoned` counts probers that not even SIGKILL ended. `refused`
+    has a sentence for each root that was not scanned, `incomplete` the roots that were given up before their end.
+    `changes` counts what the scan noticed in the library by kind (`moved`...), once it has ended.
     """
 
     scan_id: int | None = None
@@ -117,6 +117,7 @@ class Summary:
     abandoned: int = 0
     duration_s: float = 0.0
     refused: list[str] = field(default_factory=list)
+    incomplete: list[str] = field(default_factory=list)
     changes: dict[str, int] = field(default_factory=dict)
 
     def add(self, event: Event) -> None:
@@ -137,15 +138,16 @@ class Summary:
         return self.unchanged + self.probed + self.reused + self.failed + self.unstable + self.planned
 
     def journaled(self) -> dict[str, object]:
-        """Return what the journal keeps: the numbers by name, and why roots were refused, if any were."""
-        return {**self.counts(), **({"refused": self.refused} if self.refused else {})}
+        """Return what the journal keeps: the numbers by name, and what there is to say of single roots."""
+        roots = {"refused": self.refused, "incomplete": self.incomplete}
+        return {**self.counts(), **{name: said for name, said in roots.items() if said}}
 
     def counts(self) -> dict[str, int | float]:
         """Return the numbers by name."""
         return {
             each.name: getattr(self, each.name)
             for each in fields(self)
-            if each.name not in {"scan_id", "state", "refused", "changes"}
+            if each.name not in {"scan_id", "state", "refused", "incomplete", "changes"}
         }
 
 

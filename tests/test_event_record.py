@@ -85,7 +85,9 @@ def test_every_event_is_ready_for_json() -> None:
 
 
 def test_a_summary_tells_all_its_counts_and_how_it_ended() -> None:
-    summary = Summary(scan_id=7, state="interrupted", duration_s=1.5, refused=["root is missing: /x"])
+    summary = Summary(
+        scan_id=7, state="interrupted", duration_s=1.5, refused=["root is missing: /x"], incomplete=["/nas"]
+    )
     for event, _ in EXAMPLES:
         summary.add(event)
     summary.add(probed(A))
@@ -106,5 +108,6 @@ def test_a_summary_tells_all_its_counts_and_how_it_ended() -> None:
         "abandoned": 1,
         "duration_s": 1.5,
         "refused": ["root is missing: /x"],
+        "incomplete": ["/nas"],
         "changes": {},
     }

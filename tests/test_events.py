@@ -155,5 +155,6 @@ def test_the_summary_of_a_scan_is_told_last(store: Store, library: Path) -> None
         **dict.fromkeys(("unchanged", "known_failures", "reused", "failed", "vanished", "unstable"), 0),
         **dict.fromkeys(("planned", "abandoned", "duration_s"), 0),
         "refused": [],
+        "incomplete": [],
         "changes": {"added": 1},
     }

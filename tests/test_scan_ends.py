@@ -112,7 +112,8 @@ class TestRoots:
             make_file(root / "x.mp4", root.name.encode())
         scan(store, first, second)
         make_file(first / "new.mp4", b"new")
-        events = prepare_scan(store).events([os.fsencode(first), os.fsencode(second)])
+        run = prepare_scan(store)
+        events = run.events([os.fsencode(first), os.fsencode(second)])
         next(event for event in events if not isinstance(event, Waiting))
         second.rename(tmp_path / "elsewhere")
         second.mkdir()
@@ -121,6 +122,8 @@ class TestRoots:
 
         assert [event.failure.reason for event in rest if isinstance(event, Failed)] == ["mount-gone"]
         assert {record.status for record in stored(store)} == {"ok"}
+        assert run.summary.incomplete == [str(second)]
+        assert json.loads(journal(store)[-1][1])["incomplete"] == [str(second)]
 
     def test_a_refused_root_inside_another_keeps_its_files(self, store: Store, library: Path) -> None:
         inner = library / "nas"

@@ -116,8 +116,10 @@ class _TextReport:
             lines.append(f"not tried again yet: {summary.known_failures:,} that failed before")
         if summary.unstable:
             lines.append(f"{summary.unstable:,} still being written: the next scan looks again")
+        again = "not complete, the next scan goes through it again"
+        lines += [f"{again}: {printable(root)}" for root in summary.incomplete]
         if summary.abandoned:
-            lines.append(f"{summary.abandoned:,} probes hang and could not even be killed")
+            lines.append(f"{summary.abandoned:,} files hang, and nothing could end that")
         sys.stdout.write("\n".join(lines) + "\n")
 
 

@@ -90,6 +90,7 @@ def _scan_dict(scan: JournaledScan) -> dict[str, Any]:
         "files_per_s": None if rate is None else round(rate, 3),
         **dict.fromkeys(("duration_s", "found", "bytes", *OUTCOMES, "changes")),
         "refused": [],
+        "incomplete": [],
         **scan.summary,
     }
 
@@ -157,7 +158,8 @@ def _story(scan: JournaledScan) -> str:
     outcomes = [f"{scan.summary[name]:,} {name}" for name in OUTCOMES if scan.summary.get(name)]
     changes = [f"{count:,} {kind}" for kind, count in scan.summary.get("changes", {}).items()]
     refused = [f"refused: {printable(sentence)}" for sentence in scan.summary.get("refused", [])]
-    lines = [*refused, " · ".join(outcomes), "changes: " + " · ".join(changes) if changes else ""]
+    incomplete = [f"not complete: {printable(root)}" for root in scan.summary.get("incomplete", [])]
+    lines = [*refused, *incomplete, " · ".join(outcomes), "changes: " + " · ".join(changes) if changes else ""]
     lines += map(printable, scan.roots[:_MOST_ROOTS])
     if len(scan.roots) > _MOST_ROOTS:
         lines.append(f"... and {len(scan.roots) - _MOST_ROOTS:,} more")

@@ -16,7 +16,7 @@ from qacache.errors import StoreError
 from qacache.events import Event, Failed, Planned, Summary, Unstable, Waiting
 from qacache.models import Failure, FileStat
 from qacache.os_failures import NoAnswer, os_failure
-from qacache.paths import root_of
+from qacache.paths import root_of, shown_root
 from qacache.scan.batches import write_batches
 from qacache.scan.discovery import Filters, Run, discover
 from qacache.scan.lookahead import looker_for
@@ -240,7 +240,8 @@ class Scan:
 
     def _end_roots(self, roots: Sequence[bytes], unlisted: Sequence[bytes], began_ms: int) -> None:
         for root in roots:
-            if root in unlisted or self._mounts.is_over(root) or self._admission.lost(root):
+            if root in unlisted or self._mounts.given_up(root) or self._admission.lost(root):
+                self.summary.incomplete.append(shown_root(root))
                 continue
             not_listed = [folder for folder in unlisted if root_of(folder, roots) == root]
             found = self._file_counts[root]
