@@ -128,6 +128,21 @@ def test_a_renamed_folder_of_200_files_is_not_probed_again(store: Store, library
     assert prober.paths == []
 
 
+def test_two_folders_that_swap_their_names_are_not_probed(store: Store, library: Path) -> None:
+    for number in range(5):
+        make_file(library / "one" / f"{number}.mp4", b"one %d" % number)
+        make_file(library / "two" / f"{number}.mp4", b"the other %d" % number)
+    scan(store, library)
+    for old, new in (("one", "away"), ("two", "one"), ("away", "two")):
+        (library / old).rename(library / new)
+    prober = FakeProber()
+
+    # a batch for each outcome
+    scan(store, library, prober=prober, clock=FakeClock(step_s=2))
+
+    assert prober.paths == []
+
+
 def test_a_touched_file_keeps_its_probe(store: Store, library: Path) -> None:
     path = make_file(library / "x.mp4", b"content")
     scan(store, library)
@@ -259,6 +274,19 @@ class TestVerifyDigest:
         outcomes = told(scan(store, library, verify_digest=True))
         assert (outcomes[path.name], outcomes[same.name]) == ("probed", "unchanged")
         assert set(told(scan(store, library, verify_digest=True)).values()) == {"unchanged"}
+
+    def test_a_file_that_comes_back_with_other_content_is_found(self, store: Store, library: Path) -> None:
+        path = make_file(library / "x.mp4", b"before")
+        make_file(library / "y.mp4", b"as it was")
+        scan(store, library)
+        mtime_ns = path.stat().st_mtime_ns
+        path.unlink()
+        scan(store, library)
+        path.write_bytes(b"behind")
+        os.utime(path, ns=(mtime_ns, mtime_ns))
+
+        assert told(scan(store, library, verify_digest=True))["x.mp4"] == "probed"
+        assert contents(store)["x.mp4"] == ("ok", "behind")
 
     def test_content_that_is_as_it_was_is_neither_probed_nor_written(self, store: Store, library: Path) -> None:
         for number in range(5):

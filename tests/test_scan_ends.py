@@ -34,6 +34,7 @@ class FailingStore:
             begin_scan=store.writer.begin_scan,
             end_scan=store.writer.end_scan,
             end_root=store.writer.end_root,
+            displaced_path=store.writer.displaced_path,
         )
         self._store = store
         self._left = fails_at

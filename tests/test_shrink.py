@@ -17,7 +17,8 @@ from qacache.scan import discovery
 from qacache.scan.discovery import Filters
 from qacache.scan.shrink import ShrinkGuard
 from qacache.store.session import Store
-from tests.libraries import scan, stored, told
+from tests.fakes import FakeClock
+from tests.libraries import prepare_scan, scan, stored, told
 from tests.media import make_file
 
 A, B = b"/a", b"/b"
@@ -132,6 +133,28 @@ def test_other_roots_are_scanned_to_their_end(store: Store, films: Path, tmp_pat
     with pytest.raises(RootRefused):
         scan(store, films, other)
     assert statuses(store) == {"ok": 31}
+
+
+def test_of_a_root_that_lost_most_files_and_is_then_unmounted_none_vanishes(
+    store: Store, films: Path, tmp_path: Path
+) -> None:
+    gone = make_file(tmp_path / "before" / "gone.mp4", b"gone")
+    make_file(tmp_path / "before" / "other.mp4", b"other")
+    scan(store, tmp_path / "before")
+    gone.unlink()
+    shutil.rmtree(films / "0")
+    shutil.rmtree(films / "1")
+    events = prepare_scan(store, clock=FakeClock(step_s=2)).events(
+        [os.fsencode(tmp_path / "before"), os.fsencode(films)]
+    )
+
+    # told once the first file of the other root was missed
+    assert next(event for event in events if isinstance(event, Vanished)).path == os.fsencode(gone)
+    films.rename(tmp_path / "unmounted")
+    films.mkdir()
+    assert [event for event in events if isinstance(event, Vanished)] == []
+
+    assert statuses(store) == {"ok": 31, "vanished": 1}
 
 
 def test_a_dry_run_tells_of_the_loss_too(store: Store, films: Path) -> None:

@@ -158,7 +158,7 @@ class MergeJoin:
             is_same_failure = (known.failed_size, known.failed_mtime_ns) == (stat.size, stat.mtime_ns)
             waits = known.status == "failed" and is_same_failure and not self._is_due(known)
             return Unchanged([stat.path], known_failures=1) if waits else stat
-        if known.status == "vanished" and known.digest and is_unchanged(stat, known):
+        if known.status == "vanished" and known.digest and is_unchanged(stat, known) and not self._is_verifying:
             return Reused(stat, known.digest, source=stat.path)
         return stat
 

@@ -16,7 +16,7 @@ from qacache.errors import StoreError
 from qacache.events import Event, Failed, Planned, Summary, Unstable, Waiting
 from qacache.models import Failure, FileStat
 from qacache.os_failures import NoAnswer, os_failure
-from qacache.paths import root_of, shown_root
+from qacache.paths import as_folder, root_of, shown_root
 from qacache.scan.batches import write_batches
 from qacache.scan.discovery import Filters, Run, discover
 from qacache.scan.lookahead import looker_for
@@ -53,6 +53,19 @@ class ScanOptions:
     dry_run: bool = False
     accept_shrink: bool = False
     max_shrink: float = 0.5
+
+
+class _Contents:
+    """What a scan can reuse: all that the store has, and what this scan has overwritten."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.known = store.reader.known
+        self.path_with_failure = store.reader.path_with_failure
+
+    def path_with_content(self, digest: bytes, size: int) -> bytes | None:
+        reader, writer = self._store.reader, self._store.writer
+        return reader.path_with_content(digest, size) or writer.displaced_path(digest, size)
 
 
 class Scan:
@@ -140,7 +153,7 @@ class Scan:
                 is_stopped=lambda: self._crew.is_stopped,
                 look=self._look_again,
             )
-            known = None if self._options.force else self._store.reader
+            known = None if self._options.force else _Contents(self._store)
             described: Iterator[Event] = self._crew.describe(settled, known, is_due=self._is_due)
             stored = write_batches(
                 described, self._store.writer, self._clock, count=self.summary.add, stop=self._crew.stop
@@ -179,6 +192,10 @@ class Scan:
         )
 
     def _guarded(self, join: MergeJoin, roots: Sequence[bytes]) -> ShrinkGuard:
+        def is_over(path: bytes) -> bool:
+            is_unlisted = any(as_folder(path).startswith(as_folder(folder)) for folder in join.unlisted)
+            return is_unlisted or self._mounts.is_over(path)
+
         def refuse(root: bytes, why: str) -> None:
             join.unlisted.append(root)
             self._admission.refuse_shrunken(root, why)
@@ -188,7 +205,7 @@ class Scan:
             self._file_counts,
             max_share=self._options.max_shrink,
             refuse=refuse,
-            is_over=self._mounts.is_over,
+            is_over=is_over,
         )
 
     def _discover(self, roots: Sequence[bytes], resources: ExitStack) -> Iterator[Run | Failed]:

@@ -20,6 +20,7 @@ from qacache.paths import as_folder, nfc, range_below
 from qacache.record import MEDIA_FIELDS, media_to_dict
 from qacache.store import journal
 from qacache.store.database import explained, open_writer
+from qacache.store.displaced import Displaced
 from qacache.store.lock import held, lock_path
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ class Writer:
         self._clock = clock
         self._connection = open_writer(path, busy_timeout_s)
         self._scan_id: int | None = None
+        self._displaced = Displaced(self._connection, _MEDIA_COLUMNS[1:])
 
     def __enter__(self) -> Writer:
         return self
@@ -133,13 +135,15 @@ class Writer:
         now_ms = self._now_ms()
         with self._transaction("storing results") as connection:
             # before any row changes: of two files that swapped their names, each is the other's source
-            sources = [_source(connection, event) for event in events]
+            sources = [self._source(connection, event) for event in events]
             for event, source in zip(events, sources, strict=True):
                 self._write_one(connection, event, source, now_ms)
 
     def begin_scan(self, roots: Sequence[bytes]) -> int:
         """Record that a scan of `roots` began; return its id."""
         names = json.dumps([root.decode(errors="replace") for root in roots])
+        with explained(self.path):
+            self._displaced.begin()
         died = self._connection.execute("SELECT id FROM scan WHERE state = 'running'").fetchall()
         for (scan_id,) in died:
             self._join_pairs(scan_id)
@@ -246,9 +250,24 @@ class Writer:
             case _:
                 assert_never(event)
 
+    def displaced_path(self, digest: bytes, size: int) -> bytes | None:
+        """Return the path at which that content was until this scan stored another there, None if it was not."""
+        return self._displaced.path_of(digest, size)
+
     def _record(self, connection: sqlite3.Connection, path: bytes, after: journal.Version, now_ms: int) -> None:
         before = journal.stored_version(connection, path)
+        if self._scan_id is not None and None not in (before.digest, after.digest) and before.digest != after.digest:
+            self._displaced.keep(path)
         journal.record(connection, self._scan_id, now_ms, path, before, after)
+
+    def _source(self, connection: sqlite3.Connection, event: Event) -> _Source | None:
+        """Return what `event` reuses, None where it reuses nothing, or the store has it no more."""
+        if not isinstance(event, Reused):
+            return None
+        content = event.source, event.digest
+        media = connection.execute(_SELECT_MEDIA, content).fetchone() or self._displaced.media_of(event.digest)
+        failure = None if media else connection.execute(_SELECT_FAILURE, content).fetchone()
+        return _Source(media, failure or ()) if media or failure else None
 
     def _upsert_file(
         self, connection: sqlite3.Connection, stat: FileStat, digest: bytes | None, status: str, now_ms: int
@@ -367,16 +386,6 @@ class Writer:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-
-
-def _source(connection: sqlite3.Connection, event: Event) -> _Source | None:
-    """Return what `event` reuses, None where it reuses nothing, or the store has it no more."""
-    if not isinstance(event, Reused):
-        return None
-    content = event.source, event.digest
-    media = connection.execute(_SELECT_MEDIA, content).fetchone()
-    failure = None if media else connection.execute(_SELECT_FAILURE, content).fetchone()
-    return _Source(media, failure or ()) if media or failure else None
 
 
 def _file_id(connection: sqlite3.Connection, path: bytes) -> int:
