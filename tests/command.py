@@ -22,6 +22,8 @@ from qacache.cli import run
 
 PROJECT = Path(__file__).parents[1]
 DEADLINE_S = 60
+# a wrapper that does nothing, for a process that is no fork of this one: of one whose threads answer for a mount
+APART = ("env",)
 
 Argument = str | bytes | Path
 

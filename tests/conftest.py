@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
 
+from qacache.probe import children
 from qacache.store import migrations
 from qacache.store.reader import Reader
 from qacache.store.session import Store
@@ -83,6 +88,57 @@ def qacache(tmp_path: Path, parrot: Path) -> Command:
 def parrot(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a quick ffprobe, see `make_parrot`: a real one takes most of the time of a small scan."""
     return make_parrot(tmp_path_factory.mktemp("parrot") / "bin", clips)
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small clip like any other."""
+    return make_clip(tmp_path_factory.mktemp("clip") / "clip.mp4")
+
+
+@pytest.fixture
+def make_pipe(tmp_path: Path) -> Callable[[], Path]:
+    """Makes pipes that nobody writes to: who opens one hangs."""
+    numbers = count()
+
+    def make() -> Path:
+        path = tmp_path / f"pipe-{next(numbers)}.ts"
+        os.mkfifo(path)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def pipe(make_pipe: Callable[[], Path]) -> Path:
+    return make_pipe()
+
+
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The pids of all children that this process is going to fork."""
+    pids: list[int] = []
+    fork = os.fork
+
+    def recording() -> int:
+        pids.append(fork())
+        return pids[-1]
+
+    monkeypatch.setattr(os, "fork", recording)
+    return pids
+
+
+@pytest.fixture
+def killed_in_vain(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Children that SIGKILL does not end, as if they waited for a dead mount; they end with the test."""
+    spared: list[subprocess.Popen[bytes]] = []
+    monkeypatch.setattr(children, "_kill", spared.append)
+    monkeypatch.setattr(children, "_REAP_S", 0.01)
+    yield spared
+    for child in spared:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from concurrent.futures import Executor, Future
 from typing import Any
 
 from qacache.models import Failure, MediaInfo, Probe
+from qacache.os_failures import os_failure
 from qacache.probe import CANCELLED
 
 
@@ -86,6 +87,16 @@ def content_of(content: bytes, version: str = "fake 1") -> Probe | Failure:
         return Failure("probe", "invalid-data", "broken, as it says")
     text = content[:40].decode("latin-1")
     return Probe(MediaInfo(format_name="fake", tags={"content": text}), {"content": text}, version, 1)
+
+
+class CarefulProber(FakeProber):
+    """A `FakeProber` to whom a file that cannot be read is a failure, as it is to real ones."""
+
+    def probe(self, path: bytes) -> Probe | Failure:
+        try:
+            return super().probe(path)
+        except OSError as error:
+            return os_failure("probe", error)
 
 
 class InlineExecutor(Executor):

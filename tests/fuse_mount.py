@@ -19,6 +19,8 @@ from enum import IntEnum
 from errno import EIO, ENOSYS
 from pathlib import Path
 
+import pytest
+
 ROOT = 1
 MNT_FORCE, MNT_DETACH = 1, 2
 # so many requests are answered at a time
@@ -270,6 +272,15 @@ class FuseMount:
 
     def _close(self, _: Request) -> bytes:
         return b""
+
+
+def mounted(folder: Path, source: Path) -> FuseMount:
+    """Mount `source` on `folder`, which is made if need be; skips the test where that is not possible."""
+    folder.mkdir(exist_ok=True)
+    try:
+        return FuseMount(folder, source)
+    except OSError as error:
+        pytest.skip(f"no file system can be mounted here: {error}")
 
 
 ANSWERS: dict[int, Callable[[FuseMount, Request], bytes]] = {

@@ -10,7 +10,8 @@ from urllib.parse import unquote_to_bytes
 
 import pytest
 
-from tests.command import Command
+from tests.command import APART, Command
+from tests.fuse_mount import ATTRIBUTES, mounted
 from tests.media import age, make_clip, make_copy
 
 WHEN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -167,6 +168,20 @@ def test_what_vanished_is_fresh_as_long_as_it_is_away(qacache: Command, videos: 
     qacache("scan", videos)
     (row,) = qacache("lookup", "--verify", "--verify-deadline", "10s", videos / "wide.mkv").rows
     assert (row["status"], row["freshness"], row["video_codec"]) == ("vanished", "fresh", "mpeg4")
+
+
+def test_files_on_a_mount_that_stalls_are_offline_and_nobody_waits_for_it(
+    qacache: Command, videos: Path, library: Path
+) -> None:
+    with mounted(library, videos) as mount:
+        assert qacache("scan", library, wrapper=APART).status == 3
+        mount.stall(ATTRIBUTES)
+
+        done = qacache("lookup", "--verify", "--verify-deadline=0.1s", library, wrapper=APART)
+
+        assert mount.unanswered()
+    assert [row["freshness"] for row in done.rows] == ["offline"] * 3
+    assert (done.status, done.err) == (0, "")
 
 
 @pytest.mark.parametrize("deadline", ["soon", "0", "-1s", "1e400", "2h"])

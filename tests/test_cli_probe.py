@@ -6,7 +6,6 @@ import base64
 import os
 import re
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from qacache.probe.libav.prober import LibavProber
 from qacache.probe.media import parse_media
 from tests.command import Command, Done, make_script
 from tests.media import make_clip, make_copy, make_song, make_text
+from tests.processes import children_of, is_dead, needs_proc, soon
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 COLOUR = re.compile(r"\x1b\[(?:[0-9]+;)*(?:3[0-8]|9[0-7])[;m]")
@@ -47,21 +47,6 @@ def make_titled(path: Path, source: Path, title: str) -> Path:
 
 def words(line: str) -> list[str]:
     return line.split()
-
-
-def children_of(pid: int) -> set[int]:
-    found = set()
-    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
-        found |= {int(child) for child in tasks.read_text().split()}
-    return found
-
-
-def soon(claim: Callable[[], bool]) -> bool:
-    """Whether it is so, at the latest in ten seconds: for what only the system knows the moment of."""
-    deadline = time.monotonic() + 10
-    while not (holds := claim()) and time.monotonic() < deadline:
-        os.sched_yield()
-    return holds
 
 
 # for people
@@ -331,10 +316,8 @@ def test_stored_answers_are_neither_asked_nor_changed(qacache: Command, videos: 
     assert qacache("export").out == exported
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are looked at in /proc")
-def test_interrupt_ends_it_and_the_child_that_hangs(qacache: Command, tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe.ts"
-    os.mkfifo(pipe)
+@needs_proc
+def test_interrupt_ends_it_and_the_child_that_hangs(qacache: Command, pipe: Path) -> None:
     running = qacache.start("probe", "--engine", "libav", pipe)
     # this opens only once the child has opened its end
     with pipe.open("wb"):
@@ -344,7 +327,7 @@ def test_interrupt_ends_it_and_the_child_that_hangs(qacache: Command, tmp_path: 
 
         assert running.returncode == 130
         assert (out, b"Traceback" in err) == (b"", False)
-        assert soon(lambda: not Path(f"/proc/{child}/exe").exists())
+        assert soon(lambda: is_dead(child))
 
 
 def test_reader_that_goes_away_ends_it_quietly(qacache: Command, clips: Path) -> None:

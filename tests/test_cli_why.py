@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import Command, respecting_permissions
+from tests.command import APART, Command, respecting_permissions
+from tests.fuse_mount import ATTRIBUTES, mounted
 from tests.media import make_copy, make_file, make_text
 from tests.test_cli_terminal import HOSTILE, SHOWN, harmless, plain
 
@@ -54,6 +55,19 @@ def test_what_is_on_disk_alone_exits_with_0(scanned: Command, library: Path) -> 
     done = scanned("why", make_file(library / "notes.txt", b"A"))
     assert done.status == 0
     assert "  scans pass it over: add txt to scan.extensions to have such files scanned\n" in done.out
+
+
+def test_on_a_mount_that_stalls_nobody_waits_for_the_disk(qacache: Command, videos: Path, library: Path) -> None:
+    with mounted(library, videos) as mount:
+        qacache("scan", library, wrapper=APART)
+        mount.stall(ATTRIBUTES)
+
+        done = qacache("why", library / "wide.mkv", wrapper=APART)
+
+        assert mount.unanswered()
+    assert "  in the store as ok; digest known" in done.out
+    assert "  on disk: out of reach (the disk does not answer): check" in done.out
+    assert (done.status, done.err) == (0, "")
 
 
 def test_without_a_store_the_rules_are_explained(qacache: Command, library: Path) -> None:

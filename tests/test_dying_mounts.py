@@ -17,38 +17,23 @@ import pytest
 
 from qacache.errors import RootRefused
 from qacache.events import Event, Failed, Probed, Waiting
-from qacache.models import Failure, Probe
-from qacache.os_failures import os_failure
 from qacache.record import Record
 from qacache.scan import workers
 from qacache.store.session import Store
 from qacache.store.writer import RetrySchedule
-from tests.fakes import FakeProber
-from tests.fuse_mount import ANY, ATTRIBUTES, LISTINGS, READS, FuseMount, Operation
+from tests.fakes import CarefulProber
+from tests.fuse_mount import ANY, ATTRIBUTES, LISTINGS, READS, FuseMount, Operation, mounted
 from tests.libraries import prepare_scan, stored, timeless
 from tests.media import age, make_file
 
 FOLDERS = "abcdefgh"
 FILES = 6
 HANG_S = 0.3
+PROBE_S = 0.5
 # far more than any scan here takes
 DEADLINE_S = 30.0
 
 Break = Callable[[FuseMount], object]
-
-
-class CarefulProber(FakeProber):
-    """A `FakeProber` to whom a file that cannot be read is a failure, as it is to real ones."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.longest_s = 0.5
-
-    def probe(self, path: bytes) -> Probe | Failure:
-        try:
-            return super().probe(path)
-        except OSError as error:
-            return os_failure("probe", error)
 
 
 @dataclass(slots=True)
@@ -108,8 +93,10 @@ class Libraries:
 
     def _scan(self, store_path: str, roots: Sequence[Path], told: Told, options: dict[str, Any]) -> None:
         try:
+            prober = CarefulProber()
+            prober.longest_s = PROBE_S
             with Store(store_path, retries=RetrySchedule(3600, 7200)) as store:
-                events = prepare_scan(store, CarefulProber(), hang_s=HANG_S, **options).events(
+                events = prepare_scan(store, prober, hang_s=HANG_S, **options).events(
                     [os.fsencode(root) for root in roots]
                 )
                 told.events += [event for event in events if not isinstance(event, Waiting)]
@@ -144,11 +131,7 @@ def libraries(tmp_path: Path, new_store: Path) -> Libraries:
 @pytest.fixture
 def mount(libraries: Libraries) -> Iterator[FuseMount]:
     """The mount of `nas`, which was scanned once; there are changes that wait for the next scan."""
-    try:
-        mount = FuseMount(libraries.nas, libraries.served)
-    except OSError as error:
-        pytest.skip(f"no file system can be mounted here: {error}")
-    with mount:
+    with mounted(libraries.nas, libraries.served) as mount:
         assert libraries.scan().probed(libraries.nas) == len(FOLDERS) * FILES
         libraries.change()
         yield mount

@@ -124,30 +124,13 @@ def test_names_of_any_bytes_and_length_get_through(store: Store, library: Path) 
     assert verdict(store, path) == "fresh"
 
 
-def test_many_files_are_looked_at_by_one_child(
-    store: Store, library: Path, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pids = record_children(monkeypatch)
-
+def test_many_files_are_looked_at_by_one_child(store: Store, library: Path, path: Path, forked: list[int]) -> None:
     with Verifier(AMPLE_S) as verifier:
         root = os.fsencode(library)
         verdicts = [verifier.freshness(find(store, each), root) for each in (path, library / "y.mp4", path)]
 
     assert verdicts == ["fresh"] * 3
-    assert len(pids) == 1
-
-
-def record_children(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Return a list that each child's pid is going to be added to."""
-    pids: list[int] = []
-    fork = os.fork
-
-    def recording() -> int:
-        pids.append(fork())
-        return pids[-1]
-
-    monkeypatch.setattr(freshness.os, "fork", recording)
-    return pids
+    assert len(forked) == 1
 
 
 def hang_below(monkeypatch: pytest.MonkeyPatch, dead: Path) -> None:
@@ -173,16 +156,15 @@ class TestDeadMount:
             assert verifier.freshness(find(store, dead), os.fsencode(dead.parent)) == "offline"
 
     def test_the_rest_of_that_root_is_offline_without_another_look(
-        self, store: Store, library: Path, dead: Path, monkeypatch: pytest.MonkeyPatch
+        self, store: Store, library: Path, dead: Path, forked: list[int]
     ) -> None:
-        pids = record_children(monkeypatch)
         root = os.fsencode(library)
 
         with Verifier(SHORT_S) as verifier:
             verdicts = [verifier.freshness(find(store, each), root) for each in (dead, library / "y.mp4", dead)]
 
         assert verdicts == ["offline"] * 3
-        assert len(pids) == 1
+        assert len(forked) == 1
 
     def test_other_roots_are_still_looked_at(
         self, store: Store, library: Path, dead: Path, monkeypatch: pytest.MonkeyPatch
@@ -193,48 +175,41 @@ class TestDeadMount:
 
             assert verifier.freshness(find(store, library / "y.mp4"), os.fsencode(library)) == "fresh"
 
-    def test_no_child_is_left(self, store: Store, dead: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        pids = record_children(monkeypatch)
+    def test_no_child_is_left(self, store: Store, dead: Path, forked: list[int]) -> None:
         with Verifier(SHORT_S) as verifier:
             verifier.freshness(find(store, dead), os.fsencode(dead.parent))
 
-        for pid in pids:
-            with pytest.raises(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
+        assert_is_reaped(forked)
 
 
-def test_no_child_is_left_after_a_look_that_was_answered(
-    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pids = record_children(monkeypatch)
+def assert_is_reaped(forked: list[int]) -> None:
+    [pid] = forked
+    with pytest.raises(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
 
+
+def test_no_child_is_left_after_a_look_that_was_answered(store: Store, path: Path, forked: list[int]) -> None:
     verdict(store, path)
 
-    assert len(pids) == 1
-    with pytest.raises(ChildProcessError):
-        os.waitpid(pids[0], os.WNOHANG)
+    assert_is_reaped(forked)
 
 
 def test_a_child_that_is_killed_from_outside_makes_the_file_offline(
-    store: Store, library: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, path: Path, forked: list[int]
 ) -> None:
-    pids = record_children(monkeypatch)
-
     with Verifier(AMPLE_S) as verifier:
         verifier.freshness(find(store, path), os.fsencode(path.parent))
-        os.kill(pids[0], signal.SIGKILL)
-        os.waitid(os.P_PID, pids[0], os.WEXITED | os.WNOWAIT)
+        os.kill(forked[0], signal.SIGKILL)
+        os.waitid(os.P_PID, forked[0], os.WEXITED | os.WNOWAIT)
 
         assert verifier.freshness(find(store, path), os.fsencode(path.parent)) == "offline"
 
 
-def test_without_a_look_there_is_no_child(monkeypatch: pytest.MonkeyPatch) -> None:
-    pids = record_children(monkeypatch)
-
+def test_without_a_look_there_is_no_child(forked: list[int]) -> None:
     with Verifier(AMPLE_S):
         pass
 
-    assert pids == []
+    assert forked == []
 
 
 # A program that leaves a child behind which nothing can kill.

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -25,6 +24,7 @@ from qacache.probe.libav import line
 from qacache.probe.libav.prober import LibavProber
 from tests.command import PROJECT, make_script
 from tests.media import make_clip, make_song, make_text
+from tests.processes import children_of, is_dead, needs_proc, soon, state_of
 
 MIB = 1024**2
 # Far beyond the time that any test takes: what waits for it hangs.
@@ -34,15 +34,15 @@ LATER_S = 1.0
 # What should never take so long may: it is the failure of the test.
 TOO_LATE_S = 20.0
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="children are looked at in /proc")
+pytestmark = needs_proc
 
 MakeProber = Callable[..., LibavProber]
 Children = Callable[[], set[int]]
 
 
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return bytes(make_clip(tmp_path_factory.mktemp("clips") / "clip.mp4"))
+@pytest.fixture
+def clip(clip: Path) -> bytes:
+    return bytes(clip)
 
 
 @pytest.fixture
@@ -80,60 +80,11 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-@pytest.fixture
-def make_pipe(tmp_path: Path) -> Callable[[], Path]:
-    """Makes pipes that nobody writes to: who reads one hangs."""
-    numbers = iter(range(100))
-
-    def make() -> Path:
-        path = tmp_path / f"pipe-{next(numbers)}.ts"
-        os.mkfifo(path)
-        return path
-
-    return make
-
-
-@pytest.fixture
-def pipe(make_pipe: Callable[[], Path]) -> Path:
-    return make_pipe()
-
-
 @contextmanager
 def read_from(pipe: Path) -> Iterator[None]:
     """Begins when somebody has opened the pipe; at the end the pipe does."""
     with pipe.open("wb"):
         yield
-
-
-def children_of(pid: int) -> set[int]:
-    return {number for number, (parent, _) in processes().items() if parent == pid}
-
-
-def processes() -> dict[int, tuple[int, str]]:
-    """The parent and the state of each process."""
-    found = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        with suppress(FileNotFoundError, ProcessLookupError):
-            # in brackets stands the name, which may hold anything
-            state, parent, *_ = (entry / "stat").read_text().rpartition(")")[2].split()
-            found[int(entry.name)] = (int(parent), state)
-    return found
-
-
-def is_dead(pid: int) -> bool:
-    return processes().get(pid, (0, "Z"))[1] in {"Z", "X"}
-
-
-def is_stopped(pid: int) -> bool:
-    return processes()[pid][1] == "T"
-
-
-def soon(claim: Callable[[], bool]) -> bool:
-    """Whether it is so, at the latest in ten seconds: for what only the system knows the moment of."""
-    deadline = time.monotonic() + 10
-    while not (holds := claim()) and time.monotonic() < deadline:
-        os.sched_yield()
-    return holds
 
 
 def media_of(prober: Prober, path: bytes) -> MediaInfo:
@@ -297,7 +248,7 @@ def test_child_that_is_stopped_fails_the_file_at_the_deadline_and_is_reaped(
     media_of(prober, clip)
     child = only(children_now())
     os.kill(child, signal.SIGSTOP)
-    assert soon(lambda: is_stopped(child))
+    assert soon(lambda: state_of(child) == "T")
 
     assert failure_of(prober, clip) == Failure("probe", "timeout", "libav was killed after 1 s")
     assert children_now() == set()
@@ -339,19 +290,6 @@ def test_interrupt_in_the_middle_of_a_file_leaves_no_child(
 
     assert children_now() == set()
     assert media_of(prober, clip).width == 64
-
-
-@pytest.fixture
-def killed_in_vain(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Children that SIGKILL does not end, as if they waited for a dead mount; they end with the test."""
-    spared: list[subprocess.Popen[bytes]] = []
-    monkeypatch.setattr(children, "_kill", spared.append)
-    monkeypatch.setattr(children, "_REAP_S", 0.01)
-    yield spared
-    for child in spared:
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
 
 
 def test_child_that_cannot_be_killed_is_left_behind_and_counted(

@@ -22,6 +22,7 @@ from qacache.store.session import Store
 from tests.fakes import FakeClock
 from tests.libraries import paths_of, prepare_scan, stored
 from tests.media import make_clip, make_file
+from tests.processes import children_of, state_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the children in /proc")
 
@@ -68,7 +69,7 @@ class Attacker:
         then()
 
     def _hits_one(self, blow: signal.Signals) -> bool:
-        candidates = sorted(children_of_this_process())
+        candidates = sorted(children_of(os.getpid()))
         if not candidates:
             return False
         pid = self._rng.choice(candidates)
@@ -88,7 +89,7 @@ class Attacker:
         return True
 
     def _may_hit(self, pid: int, blow: signal.Signals) -> bool:
-        if pid not in children_of_this_process() or not runs_libav(pid) or state_of(pid) in "TZ":
+        if pid not in children_of(os.getpid()) or not runs_libav(pid) or state_of(pid) in "TZ":
             return False
         if has_greeted(pid):
             return True
@@ -114,7 +115,7 @@ def test_no_file_is_lost_where_children_crash_and_freeze_and_the_next_scan_makes
     attacker: Attacker, prober: LibavProber, store: Store, library: Path
 ) -> None:
     paths = fill(library, files=2000)
-    children, pipes = children_of_this_process(), pipes_of_this_process()
+    children, pipes = children_of(os.getpid()), pipes_of_this_process()
     attacked = prepare_scan(store, prober, jobs=JOBS)
 
     with attacker.attacking():
@@ -129,7 +130,7 @@ def test_no_file_is_lost_where_children_crash_and_freeze_and_the_next_scan_makes
     assert statuses(store) == {path: "failed" if path in failures else "ok" for path in paths}
     assert (attacked.summary.state, attacked.summary.abandoned) == ("complete", 0)
     assert is_sound(store)
-    assert (children_of_this_process(), pipes_of_this_process()) == (children, pipes)
+    assert (children_of(os.getpid()), pipes_of_this_process()) == (children, pipes)
 
     events = events_of(scan_in_two_hours(store, prober), library)
 
@@ -137,14 +138,14 @@ def test_no_file_is_lost_where_children_crash_and_freeze_and_the_next_scan_makes
     assert {path for event in events if isinstance(event, Probed) for path in paths_of(event)} == failures.keys()
     assert statuses(store) == dict.fromkeys(paths, "ok")
     assert is_sound(store)
-    assert (children_of_this_process(), pipes_of_this_process()) == (children, pipes)
+    assert (children_of(os.getpid()), pipes_of_this_process()) == (children, pipes)
 
 
 def test_scan_that_is_stopped_amid_the_attack_leaves_nothing_behind(
     attacker: Attacker, prober: LibavProber, store: Store, library: Path
 ) -> None:
     paths = fill(library, files=2000)
-    children, pipes = children_of_this_process(), pipes_of_this_process()
+    children, pipes = children_of(os.getpid()), pipes_of_this_process()
     # not done before the attack is over
     attacked = prepare_scan(store, prober, jobs=JOBS, rate=500)
 
@@ -152,7 +153,7 @@ def test_scan_that_is_stopped_amid_the_attack_leaves_nothing_behind(
         events_of(attacked, library)
 
     assert (attacked.summary.state, attacked.summary.abandoned) == ("interrupted", 0)
-    assert (children_of_this_process(), pipes_of_this_process()) == (children, pipes)
+    assert (children_of(os.getpid()), pipes_of_this_process()) == (children, pipes)
     assert len(statuses(store)) < len(paths)
     assert not [record for record in stored(store) if record.error and "SIGKILL" in record.error.message]
 
@@ -200,27 +201,6 @@ def is_sound(store: Store) -> bool:
 
 
 # what the system knows of processes
-
-
-def children_of_this_process() -> set[int]:
-    """Those that run, and those that nobody reaped."""
-    return {int(entry.name) for entry in Path("/proc").glob("[0-9]*") if parent_of(entry) == os.getpid()}
-
-
-def parent_of(entry: Path) -> int | None:
-    fields = stat_fields(entry)
-    return int(fields[1]) if fields else None
-
-
-def state_of(pid: int) -> str:
-    """A letter: `T` is frozen, `Z` dead; also for one that is gone."""
-    fields = stat_fields(Path(f"/proc/{pid}"))
-    return fields[0] if fields else "Z"
-
-
-def stat_fields(entry: Path) -> list[str]:
-    """What follows the name of the program in `proc_pid_stat(5)`; nothing where the process is gone."""
-    return read(entry / "stat").rpartition(") ")[2].split()
 
 
 def runs_libav(pid: int) -> bool:

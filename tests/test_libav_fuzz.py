@@ -24,6 +24,7 @@ from qacache.os_failures import REASONS
 from qacache.probe.libav.prober import LibavProber
 from qacache.record import media_from_dict, media_to_dict
 from tests.media import make_clip, make_song
+from tests.processes import children_of
 
 MUTANTS = int(os.environ.get("QACACHE_FUZZ_MUTANTS", "4000"))
 THREADS = 4
@@ -260,7 +261,7 @@ def test_damaged_media_get_an_answer_each_and_leave_the_prober_whole(
     seed: int, prober: LibavProber, originals: dict[Path, bytes], tmp_path: Path
 ) -> None:
     contents = {path.name: content for path, content in originals.items()}
-    before = children_of_this_process()
+    before = children_of(os.getpid())
     expected = [prober.probe(os.fsencode(path)) for path in originals]
 
     def look(number: int) -> str:
@@ -283,7 +284,7 @@ def test_damaged_media_get_an_answer_each_and_leave_the_prober_whole(
     assert all(isinstance(answer, Probe) for answer in expected)
     assert prober.abandoned == 0
     prober.close()
-    assert children_of_this_process() == before
+    assert children_of(os.getpid()) == before
 
 
 @pytest.mark.parametrize("name", ["plain.mp4", "poster.mp4", "upright.mov", "cover.m4a", "wide.mkv", "clip.webm"])
@@ -327,16 +328,3 @@ def numbers_in(value: Any) -> Iterator[int]:
         case list():
             for item in value:
                 yield from numbers_in(item)
-
-
-def children_of_this_process() -> set[int]:
-    """Those that run, and those that nobody reaped; none can be seen where there is no /proc."""
-    found = set()
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = (entry / "stat").read_text().rpartition(") ")[2].split()[1]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(parent) == os.getpid():
-            found.add(int(entry.name))
-    return found

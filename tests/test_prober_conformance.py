@@ -9,7 +9,6 @@ import os
 import shutil
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -24,8 +23,9 @@ from qacache.probe import CANCELLED, Prober
 from qacache.probe.auto import AutoProber
 from qacache.probe.ffprobe import FfprobeProber
 from qacache.probe.libav.prober import LibavProber
-from tests.dead_mount import DeadMount
+from tests.fuse_mount import Operation, mounted
 from tests.media import make_clip, make_copy, make_file, make_playlist, make_song, make_text, make_truncated
+from tests.processes import soon
 
 MakeProber = Callable[..., Prober]
 
@@ -70,32 +70,6 @@ def prober(make_prober: MakeProber) -> Prober:
     return make_prober()
 
 
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small clip like any other."""
-    return make_clip(tmp_path_factory.mktemp("clips") / "clip.mp4")
-
-
-@pytest.fixture
-def pipe(tmp_path: Path) -> Path:
-    """A pipe that nobody writes to: who opens it hangs."""
-    path = tmp_path / "pipe.ts"
-    os.mkfifo(path)
-    return path
-
-
-@pytest.fixture
-def dead_mount(tmp_path: Path) -> Iterator[DeadMount]:
-    folder = tmp_path / "share"
-    folder.mkdir()
-    try:
-        mount = DeadMount(folder)
-    except OSError as error:
-        pytest.skip(f"no file system can be mounted here: {error}")
-    with mount:
-        yield mount
-
-
 def media_of(prober: Prober, path: Path | bytes) -> MediaInfo:
     answer = prober.probe(os.fsencode(path))
     assert isinstance(answer, Probe), answer
@@ -113,14 +87,6 @@ def reason_of(prober: Prober, path: Path | bytes) -> str:
     assert " @ 0x" not in answer.message
     assert os.path.basename(os.fsdecode(path)) not in answer.message
     return answer.reason
-
-
-def soon(claim: Callable[[], bool]) -> bool:
-    """Whether it is so, at the latest in ten seconds: for what only the system knows the moment of."""
-    deadline = time.monotonic() + 10
-    while not (holds := claim()) and time.monotonic() < deadline:
-        os.sched_yield()
-    return holds
 
 
 def test_version_is_a_name_and_a_number(prober: Prober) -> None:
@@ -369,15 +335,18 @@ def test_file_that_never_ends_fails_at_the_deadline(make_prober: MakeProber, pip
 
 
 def test_file_on_a_dead_mount_is_given_up_and_harms_no_other(
-    make_prober: MakeProber, dead_mount: DeadMount, clip: Path
+    make_prober: MakeProber, clip: Path, tmp_path: Path
 ) -> None:
     prober = make_prober(timeout_s=2.0)
+    with mounted(tmp_path / "share", clip.parent) as mount:
+        # it can be opened, but never read
+        mount.stall({Operation.READ})
 
-    assert reason_of(prober, dead_mount.folder / "lost.mp4") == "timeout"
-    assert prober.abandoned == 1
-    assert media_of(make_prober(), clip).width == 64
+        assert reason_of(prober, mount.folder / clip.name) == "timeout"
+        assert prober.abandoned == 1
+        assert media_of(make_prober(), clip).width == 64
 
-    dead_mount.bury()
+    # nobody waits for it any more
     assert soon(lambda: prober.abandoned == 0)
 
 

@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -334,19 +333,6 @@ def test_cancel_does_not_wait_for_one_that_left_the_group_with_the_output(
 
 
 # children that cannot be killed
-
-
-@pytest.fixture
-def killed_in_vain(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Children that SIGKILL does not end, as if they waited for a dead mount; they end with the test."""
-    spared: list[subprocess.Popen[bytes]] = []
-    monkeypatch.setattr(children, "_kill", spared.append)
-    monkeypatch.setattr(children, "_REAP_S", 0.01)
-    yield spared
-    for child in spared:
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
 
 
 def test_child_that_cannot_be_killed_is_left_behind_and_counted(

@@ -8,6 +8,7 @@ import socket
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -26,7 +27,7 @@ from tests.libraries import MP4, scan
 from tests.media import age, make_file
 
 # for looks that answer at once; a look that hangs is given up much sooner
-AMPLE_S = 30.0
+PATIENT = Lookout(30.0)
 SHORT_S = 0.05
 
 
@@ -42,33 +43,50 @@ def standings(store: Store) -> Iterator[Standings]:
         yield standings
 
 
+@pytest.fixture
+def path(store: Store, library: Path) -> Path:
+    """A file that was scanned, in a library that holds another one."""
+    path = make_file(library / "a.mp4", b"A")
+    make_file(library / "b.mp4", b"B")
+    scan(store, library)
+    return path
+
+
+@pytest.fixture
+def vanished(store: Store, library: Path, path: Path) -> Path:
+    """That file, which was deleted; a scan missed it."""
+    path.unlink()
+    scan(store, library)
+    return path
+
+
 def ask(
-    standings: Standings | None, *paths: Path, roots: tuple[Path, ...] = (), clock: FakeClock | None = None
-) -> list[Explanation]:
+    standings: Standings | None,
+    path: Path,
+    *,
+    roots: tuple[Path, ...] = (),
+    clock: FakeClock | None = None,
+    lookout: Lookout = PATIENT,
+) -> Explanation:
     choice = Choice(MP4, [os.fsencode(root) for root in roots], settle_s=5)
-    names = [os.fsencode(path) for path in paths]
-    return list(explain(names, choice, standings, Lookout(AMPLE_S), clock or FakeClock()))
+    (explanation,) = explain([os.fsencode(path)], choice, standings, lookout, clock or FakeClock())
+    return explanation
 
 
-def words(standings: Standings | None, path: Path, *, clock: FakeClock | None = None) -> str:
+def words(standings: Standings | None, path: Path, **options: Any) -> str:
     """All that is said of the path, a sentence a line."""
-    (explanation,) = ask(standings, path, clock=clock)
-    return "\n".join(sentences(explanation))
+    return "\n".join(sentences(ask(standings, path, **options)))
 
 
 def rules(standings: Standings, path: Path) -> list[tuple[str, str]]:
     """The rules that skip the path, and what is to blame."""
-    (explanation,) = ask(standings, path)
-    return [(rule.name, os.path.basename(os.fsdecode(rule.part))) for rule in explanation.rules]
+    return [(rule.name, os.path.basename(os.fsdecode(rule.part))) for rule in ask(standings, path).rules]
 
 
 # how it stands in the store
 
 
-def test_a_file_that_is_well(store: Store, standings: Standings, library: Path) -> None:
-    path = make_file(library / "a.mp4", b"A")
-    scan(store, library)
-
+def test_a_file_that_is_well(standings: Standings, library: Path, path: Path) -> None:
     said = words(standings, path)
 
     assert "in the store as ok; digest known, last seen " in said
@@ -105,58 +123,39 @@ def test_attempts_are_counted(store: Store, standings: Standings, library: Path)
 
 
 def test_a_file_that_vanished_says_since_when_and_how_often_it_was_missed(
-    store: Store, standings: Standings, library: Path
+    store: Store, standings: Standings, library: Path, vanished: Path
 ) -> None:
-    path = make_file(library / "a.mp4", b"A")
-    make_file(library / "b.mp4", b"B")
-    scan(store, library)
-    path.unlink()
-    scan(store, library)
-
-    said = words(standings, path)
+    said = words(standings, vanished)
     assert "in the store as vanished: last seen " in said
     assert "found missing " in said
     assert "; not found by 1 complete scan\n" in said
     assert "on disk: gone (no such file or directory)" in said
 
     scan(store, library)
-    assert "; not found by 2 complete scans\n" in words(standings, path)
+    assert "; not found by 2 complete scans\n" in words(standings, vanished)
 
 
-def test_a_file_that_was_moved_says_where_to(store: Store, standings: Standings, library: Path) -> None:
-    path = make_file(library / "a.mp4", b"A")
-    make_file(library / "b.mp4", b"B")
-    scan(store, library)
+def test_a_file_that_was_moved_says_where_to(store: Store, standings: Standings, library: Path, path: Path) -> None:
     path.rename(library / "moved.mp4")
     scan(store, library)
 
     assert f"what became of it: {library}/moved.mp4" in words(standings, path)
-    (explanation,) = ask(standings, path)
-    assert to_dict(explanation, [])["stored"]["moved_to"] == {"path": f"{library}/moved.mp4"}
+    assert to_dict(ask(standings, path), [])["stored"]["moved_to"] == {"path": f"{library}/moved.mp4"}
 
 
-def test_a_vanished_file_that_is_there_again_is_for_the_next_scan(
-    store: Store, standings: Standings, library: Path
-) -> None:
-    path = make_file(library / "a.mp4", b"A")
-    make_file(library / "b.mp4", b"B")
-    scan(store, library)
-    path.unlink()
-    scan(store, library)
-    make_file(path, b"A")
+def test_a_vanished_file_that_is_there_again_is_for_the_next_scan(standings: Standings, vanished: Path) -> None:
+    make_file(vanished, b"A")
 
-    assert "it is there again, so the next scan takes it in" in words(standings, path)
+    assert "it is there again, so the next scan takes it in" in words(standings, vanished)
 
 
-def test_a_file_that_is_not_stored_is_for_the_next_scan(store: Store, standings: Standings, library: Path) -> None:
-    make_file(library / "a.mp4", b"A")
-    scan(store, library)
-    path = make_file(library / "new.mp4", b"N")
+def test_a_file_that_is_not_stored_is_for_the_next_scan(standings: Standings, scanned: Path) -> None:
+    new = make_file(scanned / "new.mp4", b"N")
 
-    said = words(standings, path)
+    said = words(standings, new)
 
     assert said.startswith("not in the store\n")
-    assert f"nothing skips it, so the next scan takes it in; qacache reprobe {path} probes it now" in said
+    assert f"nothing skips it, so the next scan takes it in; qacache reprobe {new} probes it now" in said
 
 
 def test_a_folder_says_how_many_files_of_each_status_are_stored_below_it(
@@ -190,7 +189,7 @@ def test_a_file_is_known_by_either_unicode_form(store: Store, standings: Standin
     stored = make_file(library / unicodedata.normalize("NFD", "Café.mp4"), b"A")
     scan(store, library)
 
-    (explanation,) = ask(standings, library / unicodedata.normalize("NFC", "Café.mp4"))
+    explanation = ask(standings, library / unicodedata.normalize("NFC", "Café.mp4"))
 
     assert explanation.standing is not None
     assert explanation.sight.state == "there"
@@ -213,9 +212,7 @@ def test_a_file_is_known_by_its_real_name_below_a_linked_root(
 # what the disk says
 
 
-def test_a_file_that_changed_says_what_it_was(store: Store, standings: Standings, library: Path) -> None:
-    path = make_file(library / "a.mp4", b"A")
-    scan(store, library)
+def test_a_file_that_changed_says_what_it_was(standings: Standings, path: Path) -> None:
     age(make_file(path, b"longer"), 7200)
 
     said = words(standings, path)
@@ -225,22 +222,14 @@ def test_a_file_that_changed_says_what_it_was(store: Store, standings: Standings
     assert "the next scan looks into it" in said
 
 
-def test_a_stored_file_that_is_gone_is_for_the_next_complete_scan(
-    store: Store, standings: Standings, library: Path
-) -> None:
-    path = make_file(library / "a.mp4", b"A")
-    make_file(library / "b.mp4", b"B")
-    scan(store, library)
+def test_a_stored_file_that_is_gone_is_for_the_next_complete_scan(standings: Standings, path: Path) -> None:
     path.unlink()
 
     assert "the next complete scan of its root marks it as vanished" in words(standings, path)
 
 
-def test_a_file_that_was_just_written_to_is_settling(store: Store, standings: Standings, library: Path) -> None:
-    path = make_file(library / "a.mp4", b"A")
+def test_a_file_that_was_just_written_to_is_settling(standings: Standings, path: Path) -> None:
     written_s = path.stat().st_mtime
-    make_file(library / "b.mp4", b"B")
-    scan(store, library)
 
     def is_settling(now_s: float) -> bool:
         return "has settled (scan.settle)" in words(standings, path, clock=FakeClock(now_s))
@@ -250,14 +239,11 @@ def test_a_file_that_was_just_written_to_is_settling(store: Store, standings: St
     assert not is_settling(written_s - 60)
 
 
-def test_a_root_that_is_empty_makes_its_files_unreachable_not_gone(
-    store: Store, standings: Standings, library: Path
-) -> None:
-    path = make_file(library / "a.mp4", b"A")
-    scan(store, library)
+def test_a_root_that_is_empty_makes_its_files_unreachable_not_gone(standings: Standings, scanned: Path) -> None:
+    path = scanned / "a.mp4"
     path.unlink()
 
-    (explanation,) = ask(standings, path)
+    explanation = ask(standings, path)
 
     assert explanation.sight.state == "offline"
     assert explanation.has_changed is None
@@ -279,7 +265,7 @@ def test_a_path_in_no_root_says_how_to_have_it_scanned(store: Store, standings: 
 
 
 def test_a_configured_root_that_was_never_scanned_is_told_as_such(standings: Standings, library: Path) -> None:
-    (explanation,) = ask(standings, make_file(library / "a.mp4", b"A"), roots=(library,))
+    explanation = ask(standings, make_file(library / "a.mp4", b"A"), roots=(library,))
 
     assert explanation.root == HoldingRoot(os.fsencode(library), None)
     assert any("of scan.roots, which no scan has gone through yet" in each for each in sentences(explanation))
@@ -292,7 +278,7 @@ def test_of_several_roots_the_innermost_that_was_scanned_counts(
     scan(store, library)
     scan(store, library / "f")
 
-    (explanation,) = ask(standings, path, roots=(library / "f" / "g",))
+    explanation = ask(standings, path, roots=(library / "f" / "g",))
 
     assert explanation.root is not None
     assert explanation.root.path == os.fsencode(library / "f")
@@ -305,7 +291,7 @@ def test_a_folder_that_is_only_called_like_a_root_is_in_none(
     make_file(tmp_path / "v" / "a.mp4", b"A")
     scan(store, tmp_path / "v")
 
-    (explanation,) = ask(standings, make_file(tmp_path / "v2" / "a.mp4", b"A"))
+    explanation = ask(standings, make_file(tmp_path / "v2" / "a.mp4", b"A"))
 
     assert explanation.root is None
 
@@ -337,7 +323,7 @@ def test_a_name_without_an_extension_of_videos(standings: Standings, scanned: Pa
 
 
 def test_a_name_that_is_skipped_says_by_which_pattern(standings: Standings, scanned: Path) -> None:
-    (explanation,) = ask(standings, make_file(scanned / "@eaDir" / "sub" / "._a.mp4", b"A"))
+    explanation = ask(standings, make_file(scanned / "@eaDir" / "sub" / "._a.mp4", b"A"))
 
     assert explanation.rules == [Rule("skip-name", b"@eaDir", "@eaDir"), Rule("skip-name", b"._a.mp4", "._*")]
     assert any("@eaDir matches @eaDir of scan.skip_names" in each for each in sentences(explanation))
@@ -432,9 +418,7 @@ def dead(monkeypatch: pytest.MonkeyPatch, scanned: Path) -> Path:
 
 
 def test_a_disk_that_hangs_is_out_of_reach(standings: Standings, dead: Path) -> None:
-    names = [os.fsencode(dead / "a.mp4")]
-
-    (explanation,) = explain(names, Choice(MP4, [], 5), standings, Lookout(SHORT_S), FakeClock())
+    explanation = ask(standings, dead / "a.mp4", lookout=Lookout(SHORT_S))
 
     said = list(sentences(explanation))
     assert explanation.standing is not None
@@ -442,25 +426,15 @@ def test_a_disk_that_hangs_is_out_of_reach(standings: Standings, dead: Path) -> 
     assert any("on disk: out of reach (the disk does not answer): check" in each for each in said)
 
 
-def test_the_rest_of_a_dead_root_is_not_looked_at(
-    standings: Standings, dead: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pids: list[int] = []
-    fork = os.fork
+def test_the_rest_of_a_dead_root_is_not_looked_at(standings: Standings, dead: Path, forked: list[int]) -> None:
+    lookout = Lookout(SHORT_S)
 
-    def recording() -> int:
-        pids.append(fork())
-        return pids[-1]
-
-    monkeypatch.setattr(sight_module.os, "fork", recording)
-    names = [os.fsencode(dead / name) for name in ("a.mp4", "b.mp4", "c.mp4")]
-
-    states = [each.sight.state for each in explain(names, Choice(MP4, [], 5), standings, Lookout(SHORT_S), FakeClock())]
+    states = [ask(standings, dead / f"{name}.mp4", lookout=lookout).sight.state for name in "abc"]
 
     assert states == ["offline"] * 3
-    assert len(pids) == 1
+    assert len(forked) == 1
     with pytest.raises(ChildProcessError):
-        os.waitpid(pids[0], os.WNOHANG)
+        os.waitpid(forked[0], os.WNOHANG)
 
 
 # for programs
@@ -474,8 +448,8 @@ def test_the_object_of_a_path_has_the_same_keys_whatever_there_is(
     scan(store, library, prober=FakeProber())
 
     known, failed, unknown = (
-        to_dict(each, ["words"])
-        for each in ask(standings, library / "ok.mp4", library / "failed.mp4", Path("/nowhere/x.txt"))
+        to_dict(ask(standings, path), ["words"])
+        for path in (library / "ok.mp4", library / "failed.mp4", Path("/nowhere/x.txt"))
     )
 
     assert list(known) == ["path", "status", "stored", "below", "root", "rules", "disk", "says"]
@@ -500,11 +474,9 @@ def test_what_is_neither_stored_nor_on_disk_is_not_known(store: Store, standings
     make_file(library / "f" / "a.mp4", b"A")
     scan(store, library)
 
-    (explanation,) = ask(standings, library / "none.mp4")
-    assert not explanation.is_known
+    assert not ask(standings, library / "none.mp4").is_known
     for path in (library / "f" / "a.mp4", library / "f", Path("/")):
-        (explanation,) = ask(standings, path)
-        assert explanation.is_known
+        assert ask(standings, path).is_known
 
 
 def test_hard_links_are_told_of_each_other(store: Store, standings: Standings, library: Path) -> None:
