@@ -8,25 +8,29 @@ from pathlib import Path
 
 import pytest
 
-from qacache.events import Probed
+from qacache.events import Failed, Probed, Waiting
+from qacache.scan import discovery, places
+from qacache.scan.discovery import Run
 from qacache.store.session import Store
-from tests.fakes import FakeProber
-from tests.libraries import prepare_scan, scan, stored
+from tests.fakes import FakeClock, FakeProber
+from tests.libraries import paths_of, prepare_scan, scan, stored
 from tests.media import make_file
 
 MANY = 50_000
+FILES = 4_000
 BATCH = 500
-RUN = 1_000
+# so many files may have been looked at that nothing was done about: a run of neighbours, or what threads are given
+AHEAD = 32 * 32
 
 
-def fill(folder: Path, count: int) -> None:
+def fill(folder: Path, count: int, *, per_folder: int) -> None:
     for number in range(count):
-        make_file(folder / f"{number // 500}" / f"{number}.mp4", b"content %d" % number)
+        make_file(folder / f"{number // per_folder}" / f"{number}.mp4", b"content %d" % number)
 
 
 @pytest.mark.slow
 def test_files_that_were_renamed_by_moving_their_top_folder_are_not_probed(store: Store, library: Path) -> None:
-    fill(library / "Movies", MANY)
+    fill(library / "Movies", MANY, per_folder=500)
     scan(store, library)
     first_seen = {record.digest: record.first_seen_ms for record in stored(store)}
     (library / "Movies").rename(library / "Films")
@@ -44,16 +48,52 @@ def test_files_that_were_renamed_by_moving_their_top_folder_are_not_probed(store
     assert {record.digest: record.first_seen_ms for record in there} == first_seen
 
 
-def test_who_reads_slowly_is_not_read_ahead_of_without_bounds(store: Store, library: Path) -> None:
-    fill(library, 4_000)
-    prober = FakeProber()
-    run = prepare_scan(store, prober, jobs=2)
-    window = 2 * 2 + 2 * 2 + 2
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many files each look at the disk was for, of all looks from now on."""
+    look, looks = discovery._look, []
+
+    def counting(folder: bytes, names: list[bytes], odd: frozenset[bytes]) -> list[Run | Failed]:
+        looks.append(len(names))
+        return look(folder, names, odd)
+
+    monkeypatch.setattr(discovery, "_look", counting)
+    return looks
+
+
+@pytest.mark.parametrize("is_network", [False, True], ids=["disk", "network"])
+def test_who_takes_ten_files_a_second_is_not_read_ahead_of_without_bounds(
+    store: Store, library: Path, looks: list[int], monkeypatch: pytest.MonkeyPatch, is_network: bool
+) -> None:
+    fill(library, FILES, per_folder=FILES)
+    monkeypatch.setattr(places, "is_network_type", lambda _: is_network)
+    prober, clock = FakeProber(), FakeClock()
+    run = prepare_scan(store, prober, clock=clock, jobs=2, network_concurrency=4)
+    # what the threads have in hand, and as much again that waits for them: of digests, and of probes
+    in_hand = 2 * 4 + 2 * 2
 
     with closing(run.events([os.fsencode(library)])) as events:
+        for read in range(1_200):
+            # what is read comes in batches; beyond them, only what is in hand was begun
+            assert len(prober.paths) <= read + BATCH + in_hand
+            assert sum(looks) <= len(prober.paths) + in_hand + AHEAD
+            assert isinstance(next(event for event in events if not isinstance(event, Waiting)), Probed)
+            clock.advance(0.1)
+
+
+@pytest.mark.parametrize("is_network", [False, True], ids=["disk", "network"])
+def test_who_reads_slowly_of_unchanged_files_is_not_read_ahead_of_without_bounds(
+    store: Store, library: Path, looks: list[int], monkeypatch: pytest.MonkeyPatch, is_network: bool
+) -> None:
+    fill(library, FILES, per_folder=FILES)
+    scan(store, library)
+    looks.clear()
+    monkeypatch.setattr(places, "is_network_type", lambda _: is_network)
+
+    with closing(prepare_scan(store).events([os.fsencode(library)])) as events:
         read = 0
-        while read < 1_200:
-            read += isinstance(next(events), Probed)
-            # what is read comes in batches; beyond them, only what is in the hands of the threads was begun
-            assert len(prober.paths) <= read + BATCH + window
-            assert run.summary.found <= len(prober.paths) + window + RUN
+        for event in events:
+            assert sum(looks) <= read + len(paths_of(event)) + AHEAD
+            read += len(paths_of(event))
+
+    assert read == sum(looks) == FILES
