@@ -143,6 +143,36 @@ def test_two_folders_that_swap_their_names_are_not_probed(store: Store, library:
     assert prober.paths == []
 
 
+@pytest.mark.xfail(reason="failures that are overwritten are not kept until the end of the scan, as media are")
+def test_two_folders_of_broken_files_that_swap_their_names_are_not_probed(store: Store, library: Path) -> None:
+    for number in range(5):
+        make_file(library / "one" / f"{number}.mp4", b"broken %d" % number)
+        make_file(library / "two" / f"{number}.mp4", b"content %d" % number)
+    scan(store, library)
+    for old, new in (("one", "away"), ("two", "one"), ("away", "two")):
+        (library / old).rename(library / new)
+    prober = FakeProber()
+
+    # a batch for each outcome
+    scan(store, library, prober=prober, clock=FakeClock(step_s=2))
+
+    assert prober.paths == []
+
+
+@pytest.mark.xfail(reason="what is overwritten by a file without a digest is not kept until the end of the scan")
+def test_a_renamed_file_is_not_probed_though_an_empty_one_takes_its_name(store: Store, library: Path) -> None:
+    path = make_file(library / "a.mp4", b"content")
+    scan(store, library)
+    path.rename(library / "z.mp4")
+    make_file(path, b"")
+    prober = FakeProber()
+
+    # a batch for each outcome
+    scan(store, library, prober=prober, clock=FakeClock(step_s=2))
+
+    assert prober.paths == []
+
+
 def test_a_touched_file_keeps_its_probe(store: Store, library: Path) -> None:
     path = make_file(library / "x.mp4", b"content")
     scan(store, library)
