@@ -159,7 +159,6 @@ def test_two_folders_of_broken_files_that_swap_their_names_are_not_probed(store:
     assert prober.paths == []
 
 
-@pytest.mark.xfail(reason="what is overwritten by a file without a digest is not kept until the end of the scan")
 def test_a_renamed_file_is_not_probed_though_an_empty_one_takes_its_name(store: Store, library: Path) -> None:
     path = make_file(library / "a.mp4", b"content")
     scan(store, library)

@@ -256,7 +256,8 @@ class Writer:
 
     def _record(self, connection: sqlite3.Connection, path: bytes, after: journal.Version, now_ms: int) -> None:
         before = journal.stored_version(connection, path)
-        if self._scan_id is not None and None not in (before.digest, after.digest) and before.digest != after.digest:
+        # the row of a file that went keeps what was known of it
+        if self._scan_id is not None and after != journal.NO_FILE and before.digest not in (None, after.digest):
             self._displaced.keep(path)
         journal.record(connection, self._scan_id, now_ms, path, before, after)
 
