@@ -26,7 +26,7 @@ complete -c qacache -n '__qacache_is' -a why -d 'Say in words why files are in t
 complete -c qacache -n '__qacache_is' -a probe -d 'Say what is in files, and remember nothing of it'
 complete -c qacache -n '__qacache_is' -a reprobe -d 'Probe files again, whatever is stored of them'
 complete -c qacache -n '__qacache_is' -a failures -d 'List the files that failed, and why'
-complete -c qacache -n '__qacache_is' -a export -d 'Write what is stored to standard output, a JSON record a line'
+complete -c qacache -n '__qacache_is' -a export -d 'Print all that is stored, a JSON record a line'
 complete -c qacache -n '__qacache_is' -a scans -d 'List the scans there were, the newest first'
 complete -c qacache -n '__qacache_is' -a diff -d 'Say what changed in the library, in which folders and files'
 complete -c qacache -n '__qacache_is' -a config -d 'See, make and find the configuration'

@@ -37,7 +37,7 @@ def export(
     db: DbOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Write what is stored to standard output, a JSON record a line."""
+    """Print all that is stored, a JSON record a line."""
     del format_, json  # there is one format so far, and it is JSON
     settings = load(config_path=config, flags={"db.path": db}).config
     status = 0

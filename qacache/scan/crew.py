@@ -52,7 +52,7 @@ class Crew:
 
     `jobs` is how many files are probed at a time (0: CPUs + 2), `rate` how many files a second are begun (0: any
     number). `mounts` say when something may be asked of a file, and are told how that goes: a look that hangs is given
-    up, and nothing is begun on a mount that is.
+    up, and nothing is begun on a mount that is. A crew is there for one run: what was given up, or stopped, stays so.
     """
 
     def __init__(self, prober: Prober, mounts: Mounts | None = None, *, jobs: int = 0, rate: float = 0.0) -> None:
@@ -141,7 +141,8 @@ class Crew:
         self.mounts.pace(stat.path)
         is_limited = self.mounts.budget_of(stat.path) is not None
         # disks seek: few at a time read fastest
-        with self.mounts.turn(stat.path) if is_limited else self._on_disks.turn(self.mounts.hang_s):
+        of_disks = self._on_disks.turn(self.mounts.hang_s, lambda: self._is_stopped)
+        with self.mounts.turn(stat.path) if is_limited else of_disks:
             yield
 
     def _digest(self, stat: FileStat) -> Hashed | Unstable | Failed | Waiting:
