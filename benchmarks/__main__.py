@@ -46,7 +46,7 @@ def lookup(work: Path, db: Path) -> Iterator[Row]:
     """Look up one file, against ffprobe of one; and ten thousand, against one."""
     clip = work / "lookup.mp4"
     make_clip(clip)
-    paths = sorted((work / "tree" / "part 0").rglob("*.mp4"))[:10_000]
+    paths = sorted((work / "tree" / "part 0").rglob("*.*"))[:10_000]
     one = [QACACHE, "lookup", "--db", str(db), str(paths[0])]
     mine, other = in_turns(lambda: run(one), lambda: run([*_FFPROBE.split(), str(clip)]), 25)
     yield Row(
@@ -82,7 +82,7 @@ def main() -> int:
         add(slow_mount(work))
         del os.environ["QACACHE_SCAN_EXTENSIONS"]
         for number in range(_PARTS):
-            make_tree(work / "tree" / f"part {number}", _PART_FILES)
+            make_tree(work / "tree" / f"part {number}", _PART_FILES, number * _PART_FILES)
         db = work / "library.db"
         fill_store(db, [work / "tree"])
         add(second_scan(work, db))

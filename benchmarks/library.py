@@ -1,14 +1,17 @@
-"""Libraries to measure on: real clips, and trees of a million empty files that the store knows."""
+"""Libraries to measure on: real clips, and trees of a million files without content that the store knows."""
 
 from __future__ import annotations
 
 import os
 import random
+import time
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from benchmarks.varied import name_of, probe_of, size_of
+from qacache.config.sections import EXTENSIONS
 from qacache.events import Probed
-from qacache.models import FileStat, MediaInfo, Probe, Stream
+from qacache.models import FileStat
 from qacache.scan.discovery import Filters, discover
 from qacache.store.session import Store
 from qacache.store.writer import RetrySchedule
@@ -20,14 +23,8 @@ if TYPE_CHECKING:
 
 _FOLDER_FILES = 200
 _BATCH = 2000
-
-_RAW = {
-    "streams": [
-        {"index": 0, "codec_name": "h264", "codec_type": "video", "width": 1920, "height": 1080},
-        {"index": 1, "codec_name": "aac", "codec_type": "audio", "channels": 2, "sample_rate": "48000"},
-    ],
-    "format": {"format_name": "mov,mp4,m4a,3gp,3g2,mj2", "duration": "3600.000000", "bit_rate": "8000000"},
-}
+_HOUR_NS = 3600 * 10**9
+_OLDEST_NS = 10 * 365 * 24 * _HOUR_NS
 
 
 def make_clips(folder: Path, count: int) -> None:
@@ -39,13 +36,24 @@ def make_clips(folder: Path, count: int) -> None:
         make_clip(name, shade=number % 250, tags={"title": f"clip {number}"})
 
 
-def make_tree(folder: Path, count: int) -> None:
-    """Make `count` empty files named as videos, 200 a folder, an hour old."""
+def make_tree(folder: Path, count: int, first: int = 0) -> None:
+    """Make `count` files of many kinds, numbered from `first`, 200 a folder, up to ten years old.
+
+    They are as large as videos, but have holes where these have content, and so take no space.
+    """
+    chance = random.Random(first)
+    now_ns = time.time_ns()
     for start in range(0, count, _FOLDER_FILES):
         inner = folder / f"Series {start // 10_000:04}" / f"Season {start // _FOLDER_FILES:05}"
         inner.mkdir(parents=True)
         for number in range(start, min(start + _FOLDER_FILES, count)):
-            os.close(os.open(inner / f"Episode {number:07} of the long series.mp4", os.O_CREAT | os.O_WRONLY))
+            name = name_of(first + number)
+            descriptor = os.open(inner / name, os.O_CREAT | os.O_WRONLY)
+            os.truncate(descriptor, size_of(name))
+            # more young ones than old ones
+            written_ns = now_ns - _HOUR_NS - int(chance.random() ** 2 * _OLDEST_NS)
+            os.utime(descriptor, ns=(written_ns, written_ns))
+            os.close(descriptor)
 
 
 def fill_store(path: Path, roots: Sequence[Path]) -> int:
@@ -65,31 +73,7 @@ def fill_store(path: Path, roots: Sequence[Path]) -> int:
 
 def _events(roots: Sequence[Path]) -> Iterator[Probed]:
     chance = random.Random(7)
-    for run in chain.from_iterable(discover(os.fsencode(root), Filters(["mp4"])) for root in roots):
+    for run in chain.from_iterable(discover(os.fsencode(root), Filters(EXTENSIONS)) for root in roots):
         assert isinstance(run, list), run
         for path, stat in run:
-            yield Probed(FileStat.of(path, stat), chance.randbytes(16), _probe(chance))
-
-
-def _probe(chance: random.Random) -> Probe:
-    width, height = chance.choice([(1920, 1080), (3840, 2160), (1080, 1920), (1280, 720)])
-    video = Stream(index=0, codec_type="video", codec_name="h264", width=width, height=height, pix_fmt="yuv420p")
-    audio = Stream(index=1, codec_type="audio", codec_name="aac", channels=2, sample_rate=48000)
-    media = MediaInfo(
-        format_name="mov,mp4,m4a,3gp,3g2,mj2",
-        duration_s=round(chance.uniform(60, 7200), 3),
-        bit_rate=chance.randrange(10**6, 10**8),
-        width=width,
-        height=height,
-        display_width=width,
-        display_height=height,
-        rotation=0,
-        orientation="portrait" if height > width else "landscape",
-        hdr="sdr",
-        video_codec="h264",
-        audio_codec="aac",
-        avg_frame_rate="25/1",
-        tags={"title": "Episode"},
-        streams=(video, audio),
-    )
-    return Probe(media, _RAW, "ffprobe 5.1.9", 1)
+            yield Probed(FileStat.of(path, stat), chance.randbytes(16), probe_of(path, stat.st_size))
