@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from qacache.scan.mounts import Limits, Mounts
     from qacache.scan.pipeline import Scan, ScanOptions
     from qacache.scan.refresh import Refresh
+    from qacache.selection import Selection, SortKey
     from qacache.store.reader import Reader
+    from qacache.store.search import Search
     from qacache.store.session import Store
     from qacache.store.writer import RetrySchedule
 
@@ -56,6 +58,9 @@ __all__ = [
     "RetrySchedule",
     "Scan",
     "ScanOptions",
+    "Search",
+    "Selection",
+    "SortKey",
     "Store",
     "Stream",
     "__version__",
@@ -76,7 +81,9 @@ _HOMES = {
     "qacache.scan.mounts": ("Limits", "Mounts"),
     "qacache.scan.pipeline": ("Scan", "ScanOptions"),
     "qacache.scan.refresh": ("Refresh",),
+    "qacache.selection": ("Selection", "SortKey"),
     "qacache.store.reader": ("Reader",),
+    "qacache.store.search": ("Search",),
     "qacache.store.session": ("Store",),
     "qacache.store.writer": ("RetrySchedule",),
 }

@@ -15,6 +15,7 @@
     │       ├── SchemaTooNew       12   written by a newer qacache
     │       ├── SchemaUnsupported  12   older than this qacache can migrate
     │       └── SchemaOutdated     12   older, and `qacache migrate` brings it up to date
+    ├── SearchTimeout               1   a search took longer than it may
     ├── ProberMissing              13   no ffprobe to run
     └── RootRefused                14   a root is missing, unreadable or suspiciously empty
 
@@ -100,6 +101,10 @@ class SchemaUnsupported(SchemaError):
 
 class SchemaOutdated(SchemaError):
     """The store needs `qacache migrate` first."""
+
+
+class SearchTimeout(QacacheError):
+    """A search took longer than it may."""
 
 
 class ProberMissing(QacacheError):

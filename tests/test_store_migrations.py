@@ -328,7 +328,9 @@ def test_the_schema_uses_nothing_that_sqlite_3_34_lacks(store_path: str) -> None
     )
     text = " ".join(sql.upper() for *_, sql in schema_of(store_path) if sql)
     assert [word for word in newer if word in text] == []
-    sources = [source.read_text(encoding="utf-8") for source in Path(migrations.__file__).parent.glob("*.py")]
+    # what users may write in their own expressions is up to their SQLite
+    modules = [module for module in Path(migrations.__file__).parent.glob("*.py") if module.name != "where.py"]
+    sources = [module.read_text(encoding="utf-8") for module in modules]
     assert [word for word in ("RETURNING", "->>", "MATERIALIZED", "DROP COLUMN") if word in " ".join(sources)] == []
 
 

@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from qacache.errors import StoreFull
+from qacache.store import path_index
 from qacache.store.database import explained, open_reader, open_writer
 from qacache.store.lock import held, lock_path, scan_lock_path
 
@@ -78,6 +79,7 @@ class Maintenance:
             self._writer() as connection,
         ):
             forgotten = self._forget(connection, cutoff_ms)
+            self._index_paths(connection)
             self._shrink(connection, full)
             return Pruned(*forgotten, before, _size(connection))
 
@@ -109,13 +111,21 @@ class Maintenance:
         deleted = 0
         while True:
             with self._locked(), _transaction(connection):
-                batch = connection.execute(
-                    f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE {condition} LIMIT {_BATCH})",
-                    (value,),
-                ).rowcount
-            if not batch:
+                found = connection.execute(f"SELECT id FROM {table} WHERE {condition} LIMIT {_BATCH}", (value,))
+                ids = [each for (each,) in found]
+                if table == "file":
+                    path_index.forget(connection, ids)
+                connection.execute(f"DELETE FROM {table} WHERE id IN ({','.join('?' * len(ids))})", ids)
+            if not ids:
                 return deleted
-            deleted += batch
+            deleted += len(ids)
+
+    def _index_paths(self, connection: sqlite3.Connection) -> None:
+        """Bring the index of paths up to date: it leaves the last few to a time when there is nothing else to do."""
+        is_behind = True
+        while is_behind:
+            with self._locked(), _transaction(connection):
+                is_behind = path_index.index_batch(connection)
 
     def _shrink(self, connection: sqlite3.Connection, full: bool) -> None:
         if full:

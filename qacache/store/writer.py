@@ -18,7 +18,7 @@ from qacache.errors import StoreLocked
 from qacache.events import Failed, Planned, Probed, Reused, Unchanged, Unstable, Vanished, Waiting
 from qacache.paths import as_folder, nfc, range_below
 from qacache.record import MEDIA_FIELDS, media_to_dict
-from qacache.store import journal
+from qacache.store import journal, path_index
 from qacache.store.database import explained, open_writer
 from qacache.store.displaced import Displaced
 from qacache.store.lock import held, lock_path
@@ -138,6 +138,7 @@ class Writer:
             sources = [self._source(connection, event) for event in events]
             for event, source in zip(events, sources, strict=True):
                 self._write_one(connection, event, source, now_ms)
+        self._index_batch()
 
     def begin_scan(self, roots: Sequence[bytes]) -> int:
         """Record that a scan of `roots` began; return its id."""
@@ -163,6 +164,8 @@ class Writer:
         """Record how the scan ended, with its counts by outcome; return how many changes of each kind it found."""
         self._scan_id = None
         self._join_pairs(scan_id)
+        while self._index_batch():  # there may be more, of others that wrote
+            pass
         with self._transaction("ending a scan") as connection:
             changes = journal.count(connection, scan_id)
             connection.execute(
@@ -170,6 +173,13 @@ class Writer:
                 (state, self._now_ms(), json.dumps({**summary, "changes": changes}), scan_id),
             )
         return changes
+
+    def _index_batch(self) -> bool:
+        """Index a batch of paths, where there is a whole one; return whether that was so."""
+        if not path_index.is_due(self._connection):
+            return False
+        with self._transaction("indexing paths") as connection:
+            return path_index.index_batch(connection)
 
     def _join_pairs(self, scan_id: int) -> None:
         """Tell moves and new encodings from files that came and went, so many at a time that others can write, too."""
