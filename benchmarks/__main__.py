@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.finding import searches
 from benchmarks.library import fill_store, make_tree
 from benchmarks.measure import HEADER, QACACHE, Row, in_turns, peak_memory_bytes, run
 from benchmarks.mounts import slow_mount
@@ -87,6 +88,7 @@ def main() -> int:
         fill_store(db, [work / "tree"])
         add(second_scan(work, db))
         add(lookup(work, db))
+        add(searches(work, db))
     return 0 if all(row.is_reached for row in rows) else 1
 
 

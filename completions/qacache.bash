@@ -30,6 +30,7 @@ _qacache() {
         case "$command $word" in
             " scan") command="scan" ;;
             " lookup") command="lookup" ;;
+            " find") command="find" ;;
             " why") command="why" ;;
             " probe") command="probe" ;;
             " reprobe") command="reprobe" ;;
@@ -52,6 +53,16 @@ _qacache() {
         "scan --jobs" | "scan --rate" | "scan --settle") :; return ;;
         "lookup --config" | "lookup --db") _qacache_names -f; return ;;
         "lookup --field" | "lookup --verify-deadline") :; return ;;
+        "find --name" | "find --min-width" | "find --max-width" | "find --min-height" | "find --max-height" | "find --codec" | "find --audio-codec" | "find --container" | "find --longer-than" | "find --shorter-than" | "find --bigger-than" | "find --smaller-than" | "find --modified-since" | "find --modified-before" | "find --where" | "find --where-timeout" | "find --limit") :; return ;;
+        "find --under") _qacache_names -f roots; return ;;
+        "find --status") _qacache_words 'ok failed vanished any'; return ;;
+        "find --orientation") _qacache_words 'landscape portrait square'; return ;;
+        "find --resolution") _qacache_words '8k 4k 1440p 1080p 720p sd'; return ;;
+        "find --hdr-format") _qacache_words 'sdr hdr10 hlg dolby-vision'; return ;;
+        "find --sort") _qacache_words 'path status size mtime_ns duration_s digest first_seen format_name video_codec audio_codec orientation hdr display_width display_height bit_rate width height rotation prober probed_at avg_frame_rate error error_message random -path -status -size -mtime_ns -duration_s -digest -first_seen -format_name -video_codec -audio_codec -orientation -hdr -display_width -display_height -bit_rate -width -height -rotation -prober -probed_at -avg_frame_rate -error -error_message -random'; return ;;
+        "find --columns") _qacache_words 'path status last_seen size mtime_ns digest first_seen probed_at prober format_name duration_s bit_rate width height display_width display_height rotation orientation hdr video_codec audio_codec avg_frame_rate error error_message'; return ;;
+        "find --format") _qacache_words 'table tsv csv ndjson m3u8 paths'; return ;;
+        "find --config" | "find --db") _qacache_names -f; return ;;
         "why --config" | "why --db") _qacache_names -f; return ;;
         "probe --config") _qacache_names -f; return ;;
         "probe --engine") _qacache_words 'auto libav ffprobe'; return ;;
@@ -80,6 +91,7 @@ _qacache() {
             "") _qacache_words '--version -h --help' ;;
             "scan") _qacache_words '--config --db --engine --jobs --rate --settle --force --verify-digest --dry-run --accept-shrink --json -h --help' ;;
             "lookup") _qacache_words '--config --db --stdin -0 --field --verify --verify-deadline --probe-missing --json -h --help' ;;
+            "find") _qacache_words '--name --under --status --orientation --resolution --min-width --max-width --min-height --max-height --codec --audio-codec --container --hdr --hdr-format --longer-than --shorter-than --bigger-than --smaller-than --modified-since --modified-before --where --where-timeout --sort --random --limit --columns --format --print0 -0 --json --config --db -h --help' ;;
             "why") _qacache_words '--config --db --json -h --help' ;;
             "probe") _qacache_words '--config --engine --json -h --help' ;;
             "reprobe") _qacache_words '--config --db --engine --failed --jobs --rate --json -h --help' ;;
@@ -98,9 +110,10 @@ _qacache() {
         return
     fi
     case "$command" in
-        "") _qacache_words 'scan lookup why probe reprobe failures export scans diff config migrate vacuum completions' ;;
+        "") _qacache_words 'scan lookup find why probe reprobe failures export scans diff config migrate vacuum completions' ;;
         "scan") _qacache_names -d roots ;;
         "lookup") _qacache_names -f roots ;;
+        "find") : ;;
         "why") _qacache_names -f roots ;;
         "probe") _qacache_names -f ;;
         "reprobe") _qacache_names -f roots ;;

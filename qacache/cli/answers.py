@@ -11,6 +11,7 @@ import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from qacache.cli.columns import MEDIA, column_named, sql_of
 from qacache.cli.text import json_line, tsv_line
 from qacache.config import load
 from qacache.config.keys import Key
@@ -31,11 +32,6 @@ NOT_FOUND = 3
 
 ANSWER_FIELDS = ("path", "status", "freshness", "last_seen")
 """The fields that every answer has (`freshness` where the file was looked at), before the columns of the store."""
-
-TSV_COLUMNS = (
-    *("size", "duration_s", "display_width", "display_height", "orientation", "rotation", "hdr"),
-    *("video_codec", "audio_codec", "avg_frame_rate", "bit_rate", "format_name", "error"),
-)
 
 _DEADLINE = Key("verify.deadline", DURATION, "", minimum=0.001, maximum=3600.0)
 
@@ -101,7 +97,7 @@ def _form(request: Request) -> tuple[tuple[str, ...], Callable[[Iterable[Line]],
 
         return RECORD_COLUMNS, _write_json
     if request.field is not None:
-        name = _field_name(request.field)
+        name = column_named(request.field, (*ANSWER_FIELDS, *COLUMNS), "field")
         if name in ANSWER_FIELDS:
             position = ANSWER_FIELDS.index(name)
             return (), lambda lines: _write_tsv((line.head()[position],) for line in lines)
@@ -109,20 +105,8 @@ def _form(request: Request) -> tuple[tuple[str, ...], Callable[[Iterable[Line]],
     if sys.stdout.isatty():
         from qacache.cli.tables import TABLE_COLUMNS, write_table
 
-        return tuple(COLUMNS[name] for name in TABLE_COLUMNS), write_table
-    return tuple(COLUMNS[name] for name in TSV_COLUMNS), lambda lines: _write_tsv(_rows(lines, request.verify))
-
-
-def _field_name(field: str) -> str:
-    name = field.removeprefix("media.")
-    known = [*ANSWER_FIELDS, *COLUMNS]
-    if name not in known:
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, known, 1)
-        hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(known)}"
-        raise UsageError(f"no such field: {field}", hint=hint)
-    return name
+        return sql_of(TABLE_COLUMNS), write_table
+    return sql_of(MEDIA), lambda lines: _write_tsv(_rows(lines, request.verify))
 
 
 def _paths(request: Request) -> list[bytes]:
@@ -160,11 +144,11 @@ def _write_json(lines: Iterable[Line]) -> None:
 
 
 def _rows(lines: Iterable[Line], with_freshness: bool) -> Iterator[Sequence[object]]:
-    yield (*(name for name in ANSWER_FIELDS if with_freshness or name != "freshness"), *TSV_COLUMNS)
+    yield (*(name for name in ANSWER_FIELDS if with_freshness or name != "freshness"), *MEDIA)
     for line in lines:
         path, status, freshness, last_seen = line.head()
         head = (path, status, freshness, last_seen) if with_freshness else (path, status, last_seen)
-        yield (*head, *_values(line, len(TSV_COLUMNS)))
+        yield (*head, *_values(line, len(MEDIA)))
 
 
 def _values(line: Line, count: int) -> Sequence[object]:

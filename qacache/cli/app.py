@@ -20,6 +20,7 @@ _WrongArguments: Any = typer.BadParameter.__bases__[0]
 _COMMANDS = (
     "scan",
     "lookup",
+    "find",
     "why",
     "probe",
     "reprobe",

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qacache.config.sections import ENGINES
-from qacache.scan.discovery import Filters
-from qacache.store.session import Store
-from qacache.store.writer import RetrySchedule
 
 if TYPE_CHECKING:
     from qacache.config import Config
+    from qacache.scan.discovery import Filters
+    from qacache.store.session import Store
 
 ConfigOption = Annotated[
     str | None, typer.Option("--config", metavar="FILE", help="Read this TOML file, and no other.", show_default=False)
@@ -67,10 +66,16 @@ def exit_statuses(*codes: int) -> str:
 
 def open_store(config: Config, *, create: bool = True) -> Store:
     """Return the configured store, open for writing; with `create` it is made where there is none."""
+    # what only reads has no use for either
+    from qacache.store.session import Store
+    from qacache.store.writer import RetrySchedule
+
     retries = RetrySchedule(config.scan.retry_min_s, config.scan.retry_max_s)
     return Store(config.db.path, busy_timeout_s=config.db.busy_timeout_s, retries=retries, create=create)
 
 
 def make_filters(config: Config) -> Filters:
     """Return the configured choice of files."""
+    from qacache.scan.discovery import Filters
+
     return Filters(config.scan.extensions, config.scan.skip_names)

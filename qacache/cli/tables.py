@@ -5,21 +5,24 @@ from __future__ import annotations
 import os
 import sys
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from qacache.cli.answers import Line
+from qacache.cli.columns import row_of
 from qacache.cli.text import printable
+from qacache.lookup import Answer
 from qacache.models import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from qacache.cli.answers import Line
     from qacache.models import Probe, Stream
+    from qacache.store.reader import Found
 
 TABLE_COLUMNS = (
     *("size", "duration_s", "display_width", "display_height", "orientation", "hdr"),
@@ -32,6 +35,8 @@ _HEADERS = ("file", "status", "size", "length", "picture", "video", "audio", "fp
 _ROOM = ((100, 8), (64, 5), (0, 2))
 
 _WIDE = 1000
+
+_NUMBERS = frozenset({"mtime_ns", "width", "height", "display_width", "display_height", "rotation"})
 
 _STATUS_STYLES = {"ok": "green", "failed": "red", "vanished": "yellow", "unknown": "dim"}
 _FRESHNESS_STYLES = {"fresh": "green", "stale": "red", "offline": "yellow"}
@@ -46,12 +51,35 @@ def write_table(lines: Iterable[Line]) -> None:
     table.add_column(headers[0], overflow="fold", min_width=20)
     for name in headers[1:]:
         table.add_column(name, justify="right" if name in {"size", "length", "fps"} else "left", no_wrap=True)
-    folder = os.path.commonpath([os.path.dirname(line.answer.path) for line in answers] or [b"/"])
+    folder = _common_folder([line.answer.path for line in answers])
     for line in answers:
         table.add_row(*_cells(line, folder)[: len(headers)])
-    if folder != b"/":
-        console.print(Text(printable(folder), "dim"), soft_wrap=True)
-    console.print(table)
+    _write_below(console, folder, table)
+
+
+def write_found(found: Iterable[Found]) -> int:
+    """Print files that were read with `TABLE_COLUMNS` as a table; return how many were left out: none."""
+    write_table(Line(Answer(each.path, each), None) for each in found)
+    return 0
+
+
+def write_columns(columns: Sequence[str], found: Iterable[Found]) -> int:
+    """Print these columns of files, see `qacache.cli.columns`, as a table; return how many were left out: none."""
+    files = list(found)
+    console = Console()
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in columns:
+        if name == "path":
+            table.add_column(name, overflow="fold", min_width=12)
+        else:
+            is_number = name in _NUMBERS or name in _SHOWN
+            table.add_column(name, justify="right" if is_number else "left", overflow="fold", no_wrap=is_number)
+    folder = _common_folder([each.path for each in files]) if "path" in columns else b"/"
+    for each in files:
+        row = row_of(each._replace(path=os.path.relpath(each.path, folder) if folder != b"/" else each.path), columns)
+        table.add_row(*(_cell(name, value) for name, value in zip(columns, row, strict=True)))
+    _write_below(console, folder, table)
+    return 0
 
 
 def write_probe(path: bytes, answer: Probe | Failure) -> None:
@@ -96,6 +124,17 @@ def length_text(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def _common_folder(paths: Sequence[bytes]) -> bytes:
+    return os.path.commonpath([os.path.dirname(path) for path in paths] or [b"/"])
+
+
+def _write_below(console: Console, folder: bytes, table: Table) -> None:
+    """Print a table of names below the folder that they have in common."""
+    if folder != b"/":
+        console.print(Text(printable(folder), "dim"), soft_wrap=True)
+    console.print(table)
+
+
 def _cells(line: Line, folder: bytes) -> Sequence[Text]:
     path, status, freshness, _ = line.head()
     name = Text(printable(os.path.relpath(path, folder)))
@@ -117,6 +156,15 @@ def _cells(line: Line, folder: bytes) -> Sequence[Text]:
         Text(printable(audio or "")),
         Text(f"{float(Fraction(frame_rate)):.4g}" if frame_rate else ""),
     )
+
+
+def _cell(column: str, value: Any) -> Text:
+    if value is None:
+        return Text("")
+    shown = (
+        _SHOWN[column](value) if column in _SHOWN else os.fsdecode(value) if isinstance(value, bytes) else str(value)
+    )
+    return Text(printable(shown))
 
 
 def _codec(stream: Stream) -> str:
@@ -142,3 +190,12 @@ def _form(stream: Stream) -> str:
 def _picture(width: int | None, height: int | None, orientation: str | None, hdr: str | None) -> str:
     size = f"{width}x{height}" if width and height else None
     return " ".join(filter(None, (size, orientation, None if hdr == "sdr" else hdr)))
+
+
+# of these, people want to see something else than a number
+_SHOWN: dict[str, Callable[[Any], str]] = {
+    "size": size_text,
+    "duration_s": length_text,
+    "bit_rate": lambda bit_rate: f"{bit_rate / 1000:,.0f} kbit/s",
+    "avg_frame_rate": lambda rate: f"{float(Fraction(rate)):.4g} fps",
+}

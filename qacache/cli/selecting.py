@@ -1,0 +1,114 @@
+"""The options that say which files are meant, the same for all commands that have them.
+
+In: what was typed. Out: a `Selection`, with folders as the store calls them.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from qacache.config.keys import Key
+from qacache.config.kinds import DURATION
+from qacache.errors import UsageError
+from qacache.paths import absolute
+from qacache.selection import BRIGHT
+from qacache.selection_text import HDR_FORMATS, ORIENTATIONS, RESOLUTIONS, STATUSES, parse_selection
+
+if TYPE_CHECKING:
+    from qacache.selection import Selection
+    from qacache.store.search import Search
+
+_TIMEOUT = Key("where-timeout", DURATION, "", minimum=0.001, maximum=86_400.0)
+
+
+def _option(name: str, metavar: str, help_text: str, values: Sequence[str] = ()) -> Any:
+    listed = f"{help_text}: {', '.join(values)}." if values else help_text
+    completion = (lambda: list(values)) if values else None
+    return typer.Option(f"--{name}", metavar=metavar, help=listed, show_default=False, autocompletion=completion)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectionOptions:
+    """What was typed of each criterion."""
+
+    name: Annotated[
+        list[str] | None, _option("name", "PATTERN", "Only such names, in any case: '*holiday*', 'img_*.mov'.")
+    ] = None
+    under: Annotated[list[str] | None, _option("under", "PATH", "Only what is at or below PATH.")] = None
+    status: Annotated[
+        list[str] | None, _option("status", "STATUS", "Only what was so at the last scan; by default ok", STATUSES)
+    ] = None
+    orientation: Annotated[
+        list[str] | None, _option("orientation", "NAME", "Only what is displayed so", ORIENTATIONS)
+    ] = None
+    resolution: Annotated[list[str] | None, _option("resolution", "NAME", "Only about this size", RESOLUTIONS)] = None
+    min_width: Annotated[str | None, _option("min-width", "PIXELS", "Only what is displayed so wide, or wider.")] = None
+    max_width: Annotated[str | None, _option("max-width", "PIXELS", "Only what is displayed so wide, or less.")] = None
+    min_height: Annotated[str | None, _option("min-height", "PIXELS", "Only what is displayed so high, or higher.")] = (
+        None
+    )
+    max_height: Annotated[str | None, _option("max-height", "PIXELS", "Only what is displayed so high, or less.")] = (
+        None
+    )
+    codec: Annotated[list[str] | None, _option("codec", "NAME", "Only video in this codec, such as hevc.")] = None
+    audio_codec: Annotated[
+        list[str] | None, _option("audio-codec", "NAME", "Only with sound in this codec, such as aac.")
+    ] = None
+    container: Annotated[
+        list[str] | None, _option("container", "NAME", "Only files in this format, such as mp4 or mkv.")
+    ] = None
+    hdr: Annotated[bool, typer.Option("--hdr", help="Only HDR, whatever its format.")] = False
+    hdr_format: Annotated[list[str] | None, _option("hdr-format", "NAME", "Only this dynamic range", HDR_FORMATS)] = (
+        None
+    )
+    longer_than: Annotated[str | None, _option("longer-than", "TIME", "Only what is longer, such as 10m or 1h30m.")] = (
+        None
+    )
+    shorter_than: Annotated[str | None, _option("shorter-than", "TIME", "Only what is shorter, such as 90s.")] = None
+    bigger_than: Annotated[
+        str | None, _option("bigger-than", "SIZE", "Only bigger files: 700M, 2G (of 1000 M) or 4GiB.")
+    ] = None
+    smaller_than: Annotated[str | None, _option("smaller-than", "SIZE", "Only smaller files.")] = None
+    modified_since: Annotated[
+        str | None, _option("modified-since", "WHEN", "Only what was modified in the last 30d, or since 2026-01-31.")
+    ] = None
+    modified_before: Annotated[
+        str | None, _option("modified-before", "WHEN", "Only what was modified more than 30d ago, or before a date.")
+    ] = None
+    where: Annotated[
+        str | None, _option("where", "SQL", "Only where this holds of a row of the view videos: 'bit_rate > 2e7'.")
+    ] = None
+    where_timeout: Annotated[
+        str, typer.Option("--where-timeout", metavar="TIME", help="How long --where may take.")
+    ] = "30s"
+
+    def where_timeout_s(self) -> float:
+        """Return the seconds that `where` may take; raises `UsageError`."""
+        try:
+            timeout_s: float = _TIMEOUT.parse(self.where_timeout, "")
+        except ValueError as error:
+            raise UsageError(f"flag --where-timeout: {error}") from error
+        return timeout_s
+
+    def selection(self, texts: Sequence[str] = (), *, usual_statuses: Sequence[str] = ()) -> Selection:
+        """Return what is meant, but for the folders; raises `UsageError`."""
+        typed = {each.name.replace("_", "-"): getattr(self, each.name) for each in fields(self)}
+        for name in ("under", "hdr", "where", "where-timeout"):
+            del typed[name]
+        given = {name: [value] if isinstance(value, str) else value or [] for name, value in typed.items()}
+        if self.hdr:
+            given["hdr-format"] = [*given["hdr-format"], *BRIGHT]
+        given["status"] = given["status"] or list(usual_statuses)
+        parsed = parse_selection({**given, "text": list(texts)}, now_s=time.time())
+        return replace(parsed, where=self.where)
+
+    def folders(self, search: Search) -> dict[bytes, bytes | None]:
+        """Return the folders that were named, each with what the store calls it, None where it knows nothing there."""
+        named = (absolute(os.fsencode(path)) for path in self.under or ())
+        return {path: search.name_of(path) for path in named}
