@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from qacache.events import Waiting
 from qacache.os_failures import NoAnswer
 from qacache.scan import workers as workers_module
-from qacache.scan.workers import InFlight, Workers, within
+from qacache.scan.workers import Errand, InFlight, Workers, within
 from tests.fakes import FakeClock, HeldExecutor, InlineExecutor
 
 
@@ -328,3 +330,78 @@ class TestWithin:
         with pytest.raises(NoAnswer, match=r"no answer in 0\.05 s"):
             within(0.05, over.wait, 30)
         over.set()
+
+
+# errands
+
+# for steps that are taken at once; one that hangs is given up much sooner
+AMPLE_S = 30.0
+SHORT_S = 0.05
+
+
+def test_an_errand_tells_what_its_steps_gave_in_order_and_to_each_who_asks() -> None:
+    errand = Errand(lambda: iter([1, 2, 3]), AMPLE_S)
+
+    assert [list(errand.results()), list(errand.results())] == [[1, 2, 3]] * 2
+    assert errand.is_over
+
+
+def test_an_errand_raises_what_a_step_raises_after_what_came_before() -> None:
+    def steps() -> Iterator[int]:
+        yield 1
+        raise ZeroDivisionError
+
+    told: list[int] = []
+    with pytest.raises(ZeroDivisionError):
+        tell(Errand(steps, AMPLE_S), told)
+
+    assert told == [1]
+
+
+def tell(errand: Errand[int], told: list[int]) -> None:
+    for result in errand.results():
+        told.append(result)
+
+
+def test_nobody_waits_longer_for_an_errand_than_a_step_may_take_and_it_may_end_after_all() -> None:
+    gate = threading.Event()
+
+    def steps() -> Iterator[int]:
+        yield 1
+        gate.wait(AMPLE_S)
+        yield 2
+
+    errand = Errand(steps, SHORT_S)
+    told: list[int] = []
+    for _ in range(2):
+        with pytest.raises(NoAnswer, match=r"no answer in 0\.05 s"):
+            tell(errand, told)
+    assert (told, errand.is_over) == ([1, 1], False)
+
+    gate.set()
+    for thread in threading.enumerate():
+        if thread.name == "errand":
+            thread.join(AMPLE_S)
+    assert (list(errand.results()), errand.is_over) == ([1, 2], True)
+
+
+def test_each_step_of_an_errand_has_the_whole_time() -> None:
+    gates = [threading.Event() for _ in range(3)]
+
+    def steps() -> Iterator[int]:
+        for number, gate in enumerate(gates):
+            assert gate.wait(AMPLE_S)
+            yield number
+
+    results = Errand(steps, AMPLE_S).results()
+    for number, gate in enumerate(gates):
+        gate.set()
+        assert next(results) == number
+
+
+def test_a_process_ends_though_an_errand_hangs() -> None:
+    program = (
+        "import threading; from qacache.scan.workers import Errand\n"
+        "Errand(lambda: iter([threading.Event().wait()]), 0.01)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], timeout=AMPLE_S, check=False).returncode == 0

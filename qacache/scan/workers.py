@@ -7,6 +7,7 @@ pipeline, and memory stays flat. (`Executor.map` would read the whole stream fir
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 import time
@@ -48,6 +49,63 @@ def within(most_s: float, function: Callable[..., Result], *arguments: object) -
         return future.result()
     finally:
         executor.shutdown(wait=False)
+
+
+class Errand(Generic[Result]):
+    """Steps that a thread of its own takes, of which any may hang.
+
+    Each may take `most_s` seconds. Who waits for one that takes longer does so no more; the thread is left to what it
+    hangs on, and keeps neither the process nor anybody else from going on.
+    """
+
+    def __init__(self, steps: Callable[[], Iterable[Result]], most_s: float) -> None:
+        self._steps = steps
+        self._most_s = most_s
+        self._found: list[Result] = []
+        self._error: BaseException | None = None
+        self._is_over = False
+        self._stepped_at = time.monotonic()
+        self._news = threading.Condition()
+        threading.Thread(target=self._run, name="errand", daemon=True).start()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the thread has ended."""
+        return self._is_over
+
+    def results(self) -> Iterator[Result]:
+        """Yield what the steps give, from the first one on; to each who asks, from any thread.
+
+        Raises what a step raises, and `NoAnswer` where one takes too long.
+        """
+        for position in itertools.count():
+            self._wait_for(position)
+            if position < len(self._found):
+                yield self._found[position]
+            elif self._error:
+                raise self._error
+            else:
+                return
+
+    def _wait_for(self, position: int) -> None:
+        with self._news:
+            left_s = max(0.0, self._stepped_at + self._most_s - time.monotonic())
+            if not self._news.wait_for(lambda: self._is_over or position < len(self._found), left_s):
+                hanging_s = int(time.monotonic() - self._stepped_at)
+                raise NoAnswer(f"no answer in {max(self._most_s, hanging_s):g} s")
+
+    def _run(self) -> None:
+        try:
+            for result in self._steps():
+                with self._news:
+                    self._found.append(result)
+                    self._stepped_at = time.monotonic()
+                    self._news.notify_all()
+        except BaseException as error:  # for whoever waits
+            self._error = error
+        with self._news:
+            self._is_over = True
+            self._news.notify_all()
 
 
 class InFlight:
