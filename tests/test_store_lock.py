@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -13,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from qacache.errors import StoreLocked, StoreReadOnly
+from qacache.errors import StoreError, StoreLocked, StoreReadOnly
 from qacache.store import lock
-from qacache.store.lock import held, is_held, lock_path, scan_lock_path
+from qacache.store.lock import held, holder, is_held, lock_path, scan_lock_path
 from qacache.store.session import Store
 from qacache.store.writer import Writer
 from tests.fakes import FakeClock
@@ -187,3 +188,37 @@ def test_whether_a_lock_is_held_can_be_asked_without_taking_it(tmp_path: Path) -
     assert not is_held(path)
     with held(path, purpose="a test", timeout_s=0):
         pass
+
+
+def test_the_holder_of_a_lock_is_named(tmp_path: Path) -> None:
+    path = str(tmp_path / "a.lock")
+    assert holder(path) is None
+    assert not os.path.exists(path)
+    with held_elsewhere(path, "qacache scan") as process:
+        assert holder(path) == f"pid {process.pid} (qacache scan)"
+    assert holder(path) is None
+
+
+def test_a_lock_that_gets_free_in_time_has_no_holder(
+    tmp_path: Path, on_wait: Callable[[Callable[[float], None]], FakeClock]
+) -> None:
+    path = str(tmp_path / "a.lock")
+    with held_elsewhere(path) as process:
+        on_wait(lambda _: process.communicate())
+        assert holder(path, timeout_s=5.0) is None
+
+
+def test_two_may_ask_for_the_holder_at_the_same_time(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    path.touch()
+    with open(path) as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        assert holder(str(path)) is None
+
+
+def test_a_lock_that_cannot_be_looked_at_has_an_unknown_holder(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    path.symlink_to(path)
+    with pytest.raises(StoreError, match="lock cannot be looked at"):
+        holder(str(path))
+    assert not is_held(str(path))

@@ -39,7 +39,7 @@ def held(path: str, *, purpose: str, timeout_s: float) -> Iterator[None]:
     """
     descriptor = _open(path)
     try:
-        _acquire(descriptor, path, time.monotonic() + timeout_s)
+        _acquire(descriptor, path, time.monotonic() + timeout_s, fcntl.LOCK_EX)
         _sign(descriptor, purpose)
         yield
     finally:
@@ -51,17 +51,34 @@ def held(path: str, *, purpose: str, timeout_s: float) -> Iterator[None]:
 def is_held(path: str) -> bool:
     """Whether another process, or another part of this one, holds the lock `path`."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+        return holder(path) is not None
+    except StoreError:
         return False
+
+
+def holder(path: str, *, timeout_s: float = 0.0) -> str | None:
+    """Return who holds the lock `path`, such as `pid 77 (qacache scan)`; None once nobody does, within `timeout_s`.
+
+    Raises `StoreError` where that cannot be told.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(
+            f"lock cannot be looked at: {path}: {error.strerror}", hint="see that this user may read and write it"
+        ) from error
     try:
         # shared, and let go at once: who asks is in nobody's way
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
+        _acquire(descriptor, path, time.monotonic() + timeout_s, fcntl.LOCK_SH)
+    except StoreLocked:
+        return _signature(descriptor)
+    else:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        return None
     finally:
         os.close(descriptor)
-    return False
 
 
 def _open(path: str) -> int:
@@ -81,15 +98,18 @@ def _sign(descriptor: int, purpose: str) -> None:
         os.pwrite(descriptor, f"pid {os.getpid()} ({purpose})".encode(), 0)
 
 
-def _acquire(descriptor: int, path: str, deadline: float) -> None:
+def _signature(descriptor: int) -> str:
+    return os.pread(descriptor, 200, 0).decode(errors="replace") or "another process"
+
+
+def _acquire(descriptor: int, path: str, deadline: float, kind: int) -> None:
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if time.monotonic() >= deadline:
-                holder = os.pread(descriptor, 200, 0).decode(errors="replace") or "another process"
                 raise StoreLocked(
-                    f"store is in use: {holder} holds {path}",
+                    f"store is in use: {_signature(descriptor)} holds {path}",
                     hint="wait until it is done, or stop it",
                 ) from error
             time.sleep(_POLL_S)
