@@ -1,4 +1,4 @@
-"""Onlooker: what the child processes of `qacache.freshness` and `qacache.sight` have in common.
+"""Onlooker: what the child processes of `qacache.freshness`, `qacache.sight` and `qacache.readiness` have in common.
 
 Each looks at a disk in its parent's place, because on a mount whose server is gone a look may never end.
 """
@@ -21,6 +21,14 @@ def end_child(pid: int) -> None:
         deadline = time.monotonic() + _DEATH_S
         while not os.waitpid(pid, os.WNOHANG)[0] and time.monotonic() < deadline:
             time.sleep(0.001)
+
+
+def is_there(pid: int) -> bool:
+    """Whether a child that was killed is not dead yet, as it hangs in the kernel; it is reaped if it is."""
+    try:
+        return not os.waitpid(pid, os.WNOHANG)[0]
+    except ChildProcessError:
+        return False
 
 
 def leave_terminal() -> None:

@@ -222,7 +222,7 @@ def test_unknown_key_names_the_nearest_one(toml: Path) -> None:
         ("settle = 5", "unknown key settle in {}: did you mean scan.settle?"),
         ("[db]\nzzz = 5", "unknown key db.zzz in {}: known are db.path, db.busy_timeout"),
         ("[scna]", "unknown section scna in {}: did you mean scan?"),
-        ("[zzz]", "unknown section zzz in {}: known are db, ffprobe, maintenance, mounts, scan"),
+        ("[zzz]", "unknown section zzz in {}: known are db, doctor, ffprobe, maintenance, mounts, scan"),
         ("scan = 5", "scan in {}: 5 is no table: write [scan]"),
         ("[[scan]]", "scan in {}: a list is no table: write [scan]"),
         ("mounts = 5", 'mounts in {}: 5 is no table of mounts: write [mounts."/mnt/nas"] and keys below it'),
@@ -272,6 +272,7 @@ def test_unknown_flag_is_a_mistake_of_the_program() -> None:
         *("ffprobe.path = ''", "ffprobe.path = ['ffprobe']", "ffprobe.timeout = 0"),
         *("ffprobe.concurrency = 1.0", "ffprobe.concurrency = true", "ffprobe.concurrency = '4'"),
         *("ffprobe.concurrency = -1", "ffprobe.concurrency = 257"),
+        *("doctor.skip = ['nonsense']", "doctor.skip = 'clock'", "doctor.deadline = 0", "doctor.min_free = -1"),
         *("ffprobe.memory_limit = '383MiB'", "ffprobe.memory_limit = '1 gib'", "ffprobe.memory_limit = 1e9"),
     ],
 )

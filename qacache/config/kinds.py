@@ -186,3 +186,8 @@ def choice(noun: str, *names: str) -> Kind[str]:
         return value.lower() if isinstance(value, str) and value.lower() in names else None
 
     return Kind(noun, f"{', '.join(names[:-1])} or {names[-1]}", take, str)
+
+
+def choices(noun: str, *names: str) -> Kind[tuple[str, ...]]:
+    """Return the kind of a list of texts that are each one of `names`, in any case."""
+    return _list_of(choice(noun, *names), f'["{names[0]}"]', ",")

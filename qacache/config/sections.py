@@ -40,6 +40,13 @@ EXTENSIONS = tuple(_EXTENSIONS.split())
 ENGINES = ("auto", "libav", "ffprobe")
 FFPROBE = "ffprobe"
 
+CHECKS = (
+    *("database-filesystem", "database-schema", "write-lock", "wal-checkpoint", "database-space", "scan-lock"),
+    *("clock", "sqlite-version", "search-index", "prober-libav", "prober-ffprobe"),
+    *("root-present", "root-listable", "root-readable", "root-writable"),
+)
+"""What `qacache doctor` checks, in its order; what each of them is, `qacache.readiness` knows."""
+
 SKIP_NAMES = (
     # macOS
     *("._*", ".DS_Store", ".localized", "Icon\r", ".Spotlight-V100", ".Trashes", ".fseventsd"),
@@ -104,6 +111,13 @@ class Scan:
         kinds.NAMES,
         SKIP_NAMES,
         "Names of files and folders that are never looked at. *, ? and [...] match as in a shell.",
+    )
+    read_only_roots: tuple[str, ...] = key(
+        "scan.read_only_roots",
+        kinds.PATHS,
+        (),
+        "Folders that need not be writable, with all roots below them: / for all there are. qacache never writes to a "
+        "root, but one that cannot be written any more is often a sign of trouble, and `qacache doctor` says so.",
     )
     rate_per_s: float = key(
         "scan.rate",
@@ -246,6 +260,33 @@ class Maintenance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Doctor:
+    """What `qacache doctor` takes for trouble."""
+
+    deadline_s: float = key(
+        "doctor.deadline",
+        kinds.DURATION,
+        10.0,
+        "How long each check may take: a disk that sleeps needs a while, and a dead mount never answers.",
+        minimum=0.1,
+        maximum=HOUR_S,
+    )
+    min_free_bytes: int = key(
+        "doctor.min_free",
+        kinds.SIZE,
+        256 * MIB,
+        "How much space there has to be at the database.",
+        minimum=0,
+    )
+    skip: tuple[str, ...] = key(
+        "doctor.skip",
+        kinds.choices("check", *CHECKS),
+        (),
+        "Checks to leave out, by the names that `qacache doctor` gives them: for what is known, and as it is to be.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole configuration; `Config()` holds the defaults of this machine."""
 
@@ -254,6 +295,7 @@ class Config:
     mounts: Mounts = field(default_factory=Mounts)
     ffprobe: Ffprobe = field(default_factory=Ffprobe)
     maintenance: Maintenance = field(default_factory=Maintenance)
+    doctor: Doctor = field(default_factory=Doctor)
 
 
 def sections() -> dict[str, type]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qacache.config.sections import FFPROBE
 from qacache.errors import ProberMissing
 from qacache.probe.auto import AutoProber
-from qacache.probe.ffprobe import FfprobeProber
+from qacache.probe.ffprobe import VERSION_TIMEOUT_S, FfprobeProber
 from qacache.probe.libav.prober import LibavProber
 
 if TYPE_CHECKING:
@@ -22,24 +22,31 @@ def make_prober(wanted: Ffprobe) -> Prober:
     """
     match wanted.engine:
         case "libav":
-            return _libav(wanted)
+            return make_libav(wanted)
         case "ffprobe":
-            return _ffprobe(wanted)
+            return make_ffprobe(wanted)
     try:
-        libav = _libav(wanted)
+        libav = make_libav(wanted)
     except ProberMissing:
-        return _ffprobe(wanted)
+        return make_ffprobe(wanted)
     try:
-        return AutoProber(libav, _ffprobe(wanted))
+        return AutoProber(libav, make_ffprobe(wanted))
     except ProberMissing:
         if wanted.path != FFPROBE:
             raise
         return libav
 
 
-def _libav(wanted: Ffprobe) -> LibavProber:
+def make_libav(wanted: Ffprobe) -> LibavProber:
+    """Return the libav prober, whatever engine is wanted; raises `ProberMissing`."""
     return LibavProber(timeout_s=wanted.timeout_s, memory_bytes=wanted.memory_limit_bytes)
 
 
-def _ffprobe(wanted: Ffprobe) -> FfprobeProber:
-    return FfprobeProber(wanted.path, timeout_s=wanted.timeout_s, memory_bytes=wanted.memory_limit_bytes)
+def make_ffprobe(wanted: Ffprobe, *, version_timeout_s: float = VERSION_TIMEOUT_S) -> FfprobeProber:
+    """Return the ffprobe prober, whatever engine is wanted; raises `ProberMissing`."""
+    return FfprobeProber(
+        wanted.path,
+        timeout_s=wanted.timeout_s,
+        memory_bytes=wanted.memory_limit_bytes,
+        version_timeout_s=version_timeout_s,
+    )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from qacache.probe.verdicts import Said
 
 _NAME = "ffprobe"
-_VERSION_TIMEOUT_S = 30.0
+VERSION_TIMEOUT_S = 30.0
 
 # A line of FFmpeg's log: which part of it speaks, with other names and its address in memory, and what it says.
 _LOG_LINE = re.compile(r"(?:\[([^\s@,\]]+)[^\]]*\] )*(.*)")
@@ -38,11 +38,17 @@ _LINE_BYTES = 512
 class FfprobeProber:
     """Probes with the ffprobe program `path` (a name looked up on PATH, or a path).
 
-    A file may take `timeout_s` seconds and `memory_bytes` of address space (0: any). Raises `ProberMissing`.
+    A file may take `timeout_s` seconds and `memory_bytes` of address space (0: any), and to tell its version
+    `version_timeout_s`. Raises `ProberMissing`.
     """
 
     def __init__(
-        self, path: str = "ffprobe", *, timeout_s: float = 30.0, memory_bytes: int = DEFAULT_MEMORY_BYTES
+        self,
+        path: str = "ffprobe",
+        *,
+        timeout_s: float = 30.0,
+        memory_bytes: int = DEFAULT_MEMORY_BYTES,
+        version_timeout_s: float = VERSION_TIMEOUT_S,
     ) -> None:
         binary = shutil.which(os.path.expanduser(path))
         if binary is None:
@@ -52,6 +58,7 @@ class FfprobeProber:
             )
         self._binary = os.path.abspath(binary)
         self._bounds = Bounds(timeout_s=timeout_s, memory_bytes=memory_bytes)
+        self._version_timeout_s = version_timeout_s
         self._processes = Processes(self._bounds)
         self._arguments = (
             *(self._binary, "-v", "error", "-show_format", "-show_streams", "-show_error", "-of", "json"),
@@ -64,7 +71,7 @@ class FfprobeProber:
         """Name and version, such as `ffprobe 5.1.9`; raises `ProberMissing` where it cannot be run."""
         try:
             # not with the others, or after `cancel` nobody could say any more who failed on a file
-            done = Processes(Bounds(timeout_s=_VERSION_TIMEOUT_S)).run([self._binary, "-version"])
+            done = Processes(Bounds(timeout_s=self._version_timeout_s)).run([self._binary, "-version"])
         except OSError as error:
             raise self._not_runnable(error) from error
         found = re.match(rb"ffprobe version (\S+)", done.stdout)
