@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from qacache.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 def as_folder(path: bytes) -> bytes:
@@ -28,6 +28,15 @@ def range_below(path: bytes) -> tuple[bytes, bytes]:
 def root_of(path: bytes, roots: Sequence[bytes]) -> bytes:
     """Return which of `roots`, of which none holds another, `path` is or lies below; one of them must."""
     return next(root for root in roots if path == root or path.startswith(as_folder(root)))
+
+
+def outermost(paths: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield `paths` in walking order, without those that are or lie in another one."""
+    outer = None
+    for path in sorted(paths, key=as_folder):
+        if outer is None or not as_folder(path).startswith(outer):
+            outer = as_folder(path)
+            yield path
 
 
 def shown_root(root: bytes) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from qacache.models import Stage
-from qacache.paths import as_folder, range_below
+from qacache.paths import outermost, range_below
 from qacache.store.database import explained, open_reader
 from qacache.store.reader import Reader
 from qacache.times import iso_time
@@ -89,7 +89,7 @@ class Ledger:
         `since_ms` leaves out what failed before; `reasons`, where there are any, all other reasons. Raises
         `StoreError`.
         """
-        for path in _outermost(paths):
+        for path in outermost(paths):
             for lower, upper in ((path, path + b"\0"), range_below(path)):
                 for each in self._between(lower, upper):
                     is_recent = since_ms is None or each.failed_ms >= since_ms
@@ -125,12 +125,3 @@ def _names(reader: Reader, path: bytes) -> Iterator[bytes]:
     if not path.isascii():
         found = reader.find_composed(path, ())
         yield from (each.path for each in ([found] if found else reader.below_composed(path, ())))
-
-
-def _outermost(paths: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield `paths` in walking order, without those that are or lie in another."""
-    outer = None
-    for path in sorted(paths, key=as_folder):
-        if outer is None or not as_folder(path).startswith(outer):
-            outer = as_folder(path)
-            yield path
