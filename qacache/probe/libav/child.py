@@ -1,6 +1,6 @@
 """The program of a child: paths come in on standard input, ffprobe's JSON of each file goes out on standard output.
 
-Both are parted into messages by `wire`. The first answer is a greeting, which tells the version. After that each path
+Both are parted into messages by `wire`. The first answer is a greeting, which tells the versions. After that each path
 gets one answer: what `describe` makes of the file, or an `error` as ffprobe shows it, and what libav's log said. The
 log goes to standard error as well, for a child that does not live to answer, and so does what libraries print. The
 child ends when its input does, even in the middle of a file: its parent is gone then.
@@ -51,9 +51,14 @@ def main(memory_bytes: int) -> None:
     threading.Thread(target=_receive, args=(requests, paths), daemon=True).start()
     log = _Log()
     av.logging.set_skip_repeated(False)  # of two equal messages, the second is the next file's, perhaps
-    wire.send(answers, json.dumps({"version": av.ffmpeg_version_info}).encode())
+    wire.send(answers, json.dumps(_greeting()).encode())
     while True:
         wire.send(answers, json.dumps(_probe(paths.get(), log)).encode())
+
+
+def _greeting() -> dict[str, Any]:
+    libraries = {name: ".".join(map(str, version)) for name, version in av.library_versions.items()}
+    return {"version": av.ffmpeg_version_info, "libraries": libraries}
 
 
 class _Log(logging.Handler):

@@ -15,7 +15,7 @@ import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qacache.errors import ProberMissing
 from qacache.models import Failure, Probe
@@ -24,6 +24,9 @@ from qacache.probe.children import DEFAULT_MEMORY_BYTES, KILLED_WITHIN_S, Childr
 from qacache.probe.libav import wire
 from qacache.probe.libav.line import Command, Line, Reply
 from qacache.probe.media import PARSER_VERSION, NotMedia, parse_media, without_filename
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _NAME = "libav"
 _HINT = 'install PyAV anew (pip install --force-reinstall av), or set ffprobe.engine = "ffprobe"'
@@ -59,6 +62,7 @@ class LibavProber:
         self._children = Children()
         self._idle: list[Line] = []
         self._version = ""
+        self._libraries: Mapping[str, str] = {}
 
     @property
     def version(self) -> str:
@@ -70,6 +74,11 @@ class LibavProber:
         except OSError as error:
             raise _unusable(error.strerror or str(error)) from error
         return self._version
+
+    @property
+    def libraries(self) -> Mapping[str, str]:
+        """The versions of FFmpeg's libraries, by name, such as libavcodec; raises `ProberMissing` as `version`."""
+        return self._libraries if self.version else {}
 
     @property
     def longest_s(self) -> float:
@@ -149,8 +158,8 @@ class LibavProber:
                     raise
                 raise _unusable(f"{self._command.python}: {error.strerror}") from error
             reply = line.listen(_START_S)
-            if version := _version_in(reply.answer):
-                self._version = f"{_NAME} {version}"
+            if greeting := _greeting_in(reply.answer):
+                self._version, self._libraries = greeting
                 return line
             line.close()
             if reply.end == "cancelled":
@@ -191,9 +200,11 @@ def _module_folders() -> list[str]:
     return [os.path.abspath(folder) for folder in sys.path if folder] + [str(own)]
 
 
-def _version_in(greeting: bytes) -> str | None:
+def _greeting_in(answer: bytes) -> tuple[str, Mapping[str, str]] | None:
+    """Return name and version, and the versions of the libraries; None for what is no greeting."""
     try:
-        return str(json.loads(greeting)["version"])
+        greeting = json.loads(answer)
+        return f"{_NAME} {greeting['version']}", greeting.get("libraries", {})
     except (ValueError, LookupError, TypeError):
         return None
 
