@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from qacache.store import migrations
-from tests.command import Command
+from tests.command import PROJECT, Command
 
 
 @pytest.mark.parametrize("flags", [[], ["--check"]], ids=["migrate", "check"])
@@ -24,6 +24,24 @@ def test_programs_get_what_was_done_as_json(scanned: Command) -> None:
     assert scanned("migrate", "--check", "--json").records == [
         {"path": str(scanned.db), "pending": [], "backup": None},
     ]
+
+
+def test_an_old_store_is_brought_up_to_date_after_a_backup(qacache: Command) -> None:
+    path = qacache.home / "old.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript((PROJECT / "tests/data/schema/v1.sql").read_text())
+
+    check = qacache("migrate", "--check", "--db", path)
+    assert (check.status, check.err) == (12, "")
+    assert check.out.startswith(f"out of date: {path}\nto be done: m002_journal_and_mounts")
+
+    done = qacache("migrate", "--db", path)
+    assert (done.status, done.err) == (0, "")
+    head, steps, backup = done.out.splitlines()
+    assert head == f"brought up to date: {path}"
+    assert steps.startswith("done: m002_journal_and_mounts")
+    assert Path(backup.removeprefix("backup: ")).exists()
+    assert qacache("migrate", "--check", "--db", path).out == f"up to date: {path}\n"
 
 
 def test_no_store_is_none_to_migrate(qacache: Command) -> None:

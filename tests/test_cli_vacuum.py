@@ -24,13 +24,13 @@ def test_what_stayed_away_is_forgotten(qacache: Command, thinned: Path) -> None:
     assert qacache("lookup", "--field", "status", thinned / "wide.mkv").out == "vanished\n"
     done = qacache("vacuum")
     assert (done.status, done.err) == (0, "")
-    assert done.out.startswith("forgot 1 file, 0 changes and 0 scans; the store: ")
+    assert done.out.startswith("forgot 1 file; the store: ")
     assert qacache("lookup", "--field", "status", thinned / "wide.mkv").status == 3
     assert qacache("lookup", "--field", "status", thinned).out == "failed\nok\n"
 
 
 def test_a_dry_run_only_tells(qacache: Command, thinned: Path) -> None:
-    assert qacache("vacuum", "--dry-run").out == "would forget 1 file, 0 changes and 0 scans\n"
+    assert qacache("vacuum", "--dry-run").out == "would forget 1 file\n"
     assert qacache("lookup", "--field", "status", thinned / "wide.mkv").out == "vanished\n"
 
 
@@ -41,8 +41,8 @@ def test_for_programs_there_is_json(qacache: Command, thinned: Path) -> None:
 
 
 def test_how_long_to_remember_is_configured(qacache: Command, thinned: Path) -> None:
-    assert "forget 0 files" in qacache("vacuum", "--dry-run", QACACHE_MAINTENANCE_PRUNE_AFTER="4").out
-    assert "and 3 scans" in qacache("vacuum", "--dry-run", QACACHE_MAINTENANCE_HISTORY="0s").out
+    assert qacache("vacuum", "--dry-run", QACACHE_MAINTENANCE_PRUNE_AFTER="4").out == "would forget nothing\n"
+    assert ", 3 scans" in qacache("vacuum", "--dry-run", QACACHE_MAINTENANCE_HISTORY="0s").out
 
 
 def test_without_a_store_there_is_nothing_to_vacuum(qacache: Command) -> None:

@@ -16,7 +16,7 @@ app = command_app()
 OUTDATED = 12
 
 
-@app.command(epilog=exit_statuses(0, 1, 2, 10, 11, 12))
+@app.command(epilog=exit_statuses(0, 1, 2, 10, 11, 12, 130))
 def migrate(
     config: ConfigOption = None,
     db: DbOption = None,
@@ -35,10 +35,14 @@ def migrate(
     backup = None if check else migrations.migrate(path, settings.db.busy_timeout_s)
     if json:
         typer.echo(json_line({"path": path, "pending" if check else "applied": steps, "backup": backup}), nl=False)
-    elif not steps:
-        typer.echo(printable(f"up to date: {path}"))
-    elif check:
-        typer.echo(f"to be done: {', '.join(steps)}")
     else:
-        typer.echo(f"done: {', '.join(steps)}\nbackup: {printable(backup or '')}")
+        typer.echo("\n".join(map(printable, _lines(path, steps, backup, check))))
     raise typer.Exit(OUTDATED if check and steps else 0)
+
+
+def _lines(path: str, steps: list[str], backup: str | None, is_check: bool) -> list[str]:
+    if not steps:
+        return [f"up to date: {path}"]
+    if is_check:
+        return [f"out of date: {path}", f"to be done: {', '.join(steps)}"]
+    return [f"brought up to date: {path}", f"done: {', '.join(steps)}", f"backup: {backup}"]

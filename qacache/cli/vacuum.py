@@ -40,11 +40,8 @@ def vacuum(
     if json:
         typer.echo(json_line({**pruned._asdict(), "dry_run": dry_run}), nl=False)
         return
-    files, changes, scans = (
-        f"{number:,} {what}{'s' * (number != 1)}"
-        for number, what in ((pruned.files, "file"), (pruned.changes, "change"), (pruned.scans, "scan"))
-    )
-    what = f"{files}, {changes} and {scans}"
+    counts = ((pruned.files, "file"), (pruned.changes, "change"), (pruned.scans, "scan"))
+    what = ", ".join(f"{number:,} {name}{'s' * (number != 1)}" for number, name in counts if number) or "nothing"
     if dry_run:
         typer.echo(f"would forget {what}")
     else:
