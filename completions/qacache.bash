@@ -38,10 +38,12 @@ _qacache() {
             " export") command="export" ;;
             " scans") command="scans" ;;
             " diff") command="diff" ;;
+            " stats") command="stats" ;;
             " config") command="config" ;;
             "config show") command="config show" ;;
             "config init") command="config init" ;;
             "config path") command="config path" ;;
+            " doctor") command="doctor" ;;
             " migrate") command="migrate" ;;
             " vacuum") command="vacuum" ;;
             " completions") command="completions" ;;
@@ -79,16 +81,19 @@ _qacache() {
         "diff --limit") :; return ;;
         "diff --under") _qacache_names -f roots; return ;;
         "diff --config" | "diff --db") _qacache_names -f; return ;;
+        "stats --under") _qacache_names -f roots; return ;;
+        "stats --config" | "stats --db") _qacache_names -f; return ;;
         "config show --config" | "config show --db") _qacache_names -f; return ;;
         "config init --config" | "config init --db") _qacache_names -f; return ;;
         "config path --config" | "config path --db") _qacache_names -f; return ;;
+        "doctor --config" | "doctor --db") _qacache_names -f; return ;;
         "migrate --config" | "migrate --db") _qacache_names -f; return ;;
         "vacuum --config" | "vacuum --db") _qacache_names -f; return ;;
         "completions --config" | "completions --db") _qacache_names -f; return ;;
     esac
     if [[ $current == -* ]]; then
         case "$command" in
-            "") _qacache_words '--version -h --help' ;;
+            "") _qacache_words '--version --json -h --help' ;;
             "scan") _qacache_words '--config --db --engine --jobs --rate --settle --force --verify-digest --dry-run --accept-shrink --json -h --help' ;;
             "lookup") _qacache_words '--config --db --stdin -0 --field --verify --verify-deadline --probe-missing --json -h --help' ;;
             "find") _qacache_words '--name --under --status --orientation --resolution --min-width --max-width --min-height --max-height --codec --audio-codec --container --hdr --hdr-format --longer-than --shorter-than --bigger-than --smaller-than --modified-since --modified-before --where --where-timeout --sort --random --limit --columns --format --print0 -0 --json --config --db -h --help' ;;
@@ -99,10 +104,12 @@ _qacache() {
             "export") _qacache_words '--format --config --db --json -h --help' ;;
             "scans") _qacache_words '--limit --config --db --json -h --help' ;;
             "diff") _qacache_words '--limit --under --config --db --json -h --help' ;;
+            "stats") _qacache_words '--under --config --db --json -h --help' ;;
             "config") _qacache_words '-h --help' ;;
             "config show") _qacache_words '--config --db --json -h --help' ;;
             "config init") _qacache_words '--config --db --json -h --help' ;;
             "config path") _qacache_words '--config --db --json -h --help' ;;
+            "doctor") _qacache_words '--config --db --json -h --help' ;;
             "migrate") _qacache_words '--config --db --check --json -h --help' ;;
             "vacuum") _qacache_words '--config --db --dry-run --full --json -h --help' ;;
             "completions") _qacache_words '--config --db -h --help' ;;
@@ -110,7 +117,7 @@ _qacache() {
         return
     fi
     case "$command" in
-        "") _qacache_words 'scan lookup find why probe reprobe failures export scans diff config migrate vacuum completions' ;;
+        "") _qacache_words 'scan lookup find why probe reprobe failures export scans diff stats config doctor migrate vacuum completions' ;;
         "scan") _qacache_names -d roots ;;
         "lookup") _qacache_names -f roots ;;
         "find") : ;;

@@ -17,7 +17,7 @@ function __qacache_roots
     qacache completions roots 2>/dev/null
 end
 
-set -g __qacache_commands 'scan' 'lookup' 'find' 'why' 'probe' 'reprobe' 'failures' 'export' 'scans' 'diff' 'config' 'config show' 'config init' 'config path' 'migrate' 'vacuum' 'completions'
+set -g __qacache_commands 'scan' 'lookup' 'find' 'why' 'probe' 'reprobe' 'failures' 'export' 'scans' 'diff' 'stats' 'config' 'config show' 'config init' 'config path' 'doctor' 'migrate' 'vacuum' 'completions'
 
 complete -c qacache -f
 complete -c qacache -n '__qacache_is' -a scan -d 'Find the videos below folders, and remember what is in them'
@@ -30,11 +30,14 @@ complete -c qacache -n '__qacache_is' -a failures -d 'List the files that failed
 complete -c qacache -n '__qacache_is' -a export -d 'Print all that is stored, a JSON record a line'
 complete -c qacache -n '__qacache_is' -a scans -d 'List the scans there were, the newest first'
 complete -c qacache -n '__qacache_is' -a diff -d 'Say what changed in the library, in which folders and files'
+complete -c qacache -n '__qacache_is' -a stats -d 'Say how much there is: files, bytes and hours'
 complete -c qacache -n '__qacache_is' -a config -d 'See, make and find the configuration'
+complete -c qacache -n '__qacache_is' -a doctor -d 'Check all that qacache needs, and say what to do about it'
 complete -c qacache -n '__qacache_is' -a migrate -d 'Bring the store to the schema of this qacache'
 complete -c qacache -n '__qacache_is' -a vacuum -d 'Forget what has been away for long, and shrink the store'
 complete -c qacache -n '__qacache_is' -a completions -d 'Print the completions of a shell'
 complete -c qacache -n '__qacache_is' -l version -d 'Print the version.'
+complete -c qacache -n '__qacache_is' -l json -d 'With --version: as JSON, with all that matters.'
 complete -c qacache -n '__qacache_is' -s h -l help -d 'Show the help.'
 complete -c qacache -n '__qacache_is scan' -a '(__fish_complete_directories) (__qacache_roots)'
 complete -c qacache -n '__qacache_is scan' -l config -r -F -d 'Read this TOML file, and no other.'
@@ -141,6 +144,11 @@ complete -c qacache -n '__qacache_is diff' -l config -r -F -d 'Read this TOML fi
 complete -c qacache -n '__qacache_is diff' -l db -r -F -d 'Use the store in this SQLite database.'
 complete -c qacache -n '__qacache_is diff' -l json -d 'Print JSON, an object a line.'
 complete -c qacache -n '__qacache_is diff' -s h -l help -d 'Show the help.'
+complete -c qacache -n '__qacache_is stats' -l under -r -F -a '(__qacache_roots)' -d 'Only what is at and below PATH; may be repeated.'
+complete -c qacache -n '__qacache_is stats' -l config -r -F -d 'Read this TOML file, and no other.'
+complete -c qacache -n '__qacache_is stats' -l db -r -F -d 'Use the store in this SQLite database.'
+complete -c qacache -n '__qacache_is stats' -l json -d 'Print JSON, an object a line.'
+complete -c qacache -n '__qacache_is stats' -s h -l help -d 'Show the help.'
 complete -c qacache -n '__qacache_is config' -a show -d 'Print every key with its effective value, and where that came from'
 complete -c qacache -n '__qacache_is config' -a init -d 'Write a configuration with every key commented out'
 complete -c qacache -n '__qacache_is config' -a path -d 'Print which configuration file is read, or would be'
@@ -157,6 +165,10 @@ complete -c qacache -n '__qacache_is config path' -l config -r -F -d 'Read this 
 complete -c qacache -n '__qacache_is config path' -l db -r -F -d 'Use the store in this SQLite database.'
 complete -c qacache -n '__qacache_is config path' -l json -d 'Print JSON, an object a line.'
 complete -c qacache -n '__qacache_is config path' -s h -l help -d 'Show the help.'
+complete -c qacache -n '__qacache_is doctor' -l config -r -F -d 'Read this TOML file, and no other.'
+complete -c qacache -n '__qacache_is doctor' -l db -r -F -d 'Use the store in this SQLite database.'
+complete -c qacache -n '__qacache_is doctor' -l json -d 'Print JSON, an object a line.'
+complete -c qacache -n '__qacache_is doctor' -s h -l help -d 'Show the help.'
 complete -c qacache -n '__qacache_is migrate' -l config -r -F -d 'Read this TOML file, and no other.'
 complete -c qacache -n '__qacache_is migrate' -l db -r -F -d 'Use the store in this SQLite database.'
 complete -c qacache -n '__qacache_is migrate' -l check -d 'Only say what there is to do; exit with 12 if there is anything.'

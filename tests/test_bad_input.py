@@ -247,12 +247,12 @@ def test_a_file_that_ffprobe_chokes_on_fails_alone(qacache: Command, library: Pa
 
 
 @pytest.mark.parametrize(
-    "command", ["scan", "lookup", "export", "reprobe", "failures", "scans", "diff", "vacuum", "migrate"]
+    "command", ["scan", "lookup", "export", "reprobe", "failures", "scans", "diff", "stats", "vacuum", "migrate"]
 )
 def test_what_is_no_database_is_left_alone(qacache: Command, good: Path, tmp_path: Path, command: str) -> None:
     path = make_file(tmp_path / "notes.txt", b"This is no database, but somebody's notes.\n" * 100)
     before = path.read_bytes()
-    takes_no_path = command in {"migrate", "scans", "diff", "vacuum"}
+    takes_no_path = command in {"migrate", "scans", "diff", "stats", "vacuum"}
     arguments = [] if takes_no_path else [good.parent] if command == "scan" else [good]
     done = qacache(command, *arguments, "--db", path)
     assert (done.status, done.out) == (1, "")

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from qacache import __version__
 from qacache.config.sections import keys
+from qacache.store.database import SCHEMA_VERSION
 from tests.command import Command
 
 COMMANDS = [
@@ -21,6 +23,8 @@ COMMANDS = [
     ["diff"],
     ["migrate"],
     ["vacuum"],
+    ["doctor"],
+    ["stats"],
     ["config", "show"],
     ["config", "init"],
     ["config", "path"],
@@ -145,10 +149,36 @@ def test_the_command_alone_shows_all_commands_in_full_sentences(qacache: Command
     assert "..." not in done.out.partition("Commands:")[2]
 
 
-def test_version_is_printed(qacache: Command) -> None:
+def test_version_is_one_line(qacache: Command) -> None:
     done = qacache("--version")
-    assert done.status == 0
-    assert done.out.startswith("qacache 0.")
+    assert (done.status, done.out, done.err) == (0, f"qacache {__version__}\n", "")
+
+
+def test_to_print_the_version_loads_nothing_else(qacache: Command) -> None:
+    _, err = qacache.start("--version", PYTHONPROFILEIMPORTTIME="1").communicate(timeout=60)
+    loaded = {line.rpartition("|")[2].strip() for line in err.decode().splitlines()}
+    assert not loaded & {"typer", "json", "qacache.config", "qacache.versions", "importlib.metadata"}
+
+
+@pytest.mark.parametrize("arguments", [["--version", "--json"], ["--json", "--version"]], ids=" ".join)
+def test_versions_of_all_that_matters_are_json(qacache: Command, arguments: list[str]) -> None:
+    done = qacache(*arguments)
+    assert (done.status, done.err) == (0, "")
+    [told] = done.records
+    assert (told["qacache"], told["schema"]) == (__version__, SCHEMA_VERSION)
+    assert told["ffprobe"] == "5.1.9"
+
+
+def test_versions_are_told_though_the_configuration_is_wrong(qacache: Command) -> None:
+    done = qacache("--version", "--json", QACACHE_NONSENSE="1")
+    assert (done.status, done.err) == (0, "")
+    assert done.records[0]["qacache"] == __version__
+
+
+def test_json_alone_is_wrong_usage(qacache: Command) -> None:
+    done = qacache("--json", "scans")
+    assert (done.status, done.out) == (2, "")
+    assert done.err == "qacache: --json belongs behind a command\nhint: such as: qacache scans --json\n"
 
 
 @pytest.mark.parametrize(

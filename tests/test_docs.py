@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from qacache.config.sections import CHECKS
 from qacache.store.session import Store
 
 PROJECT = Path(__file__).parent.parent
@@ -29,3 +30,9 @@ def test_every_column_of_every_view_is_documented_in_its_order(store: Store) -> 
         columns = {view: [name for _, name, *_ in connection.execute(f"PRAGMA table_info({view})")] for view in views}
 
     assert documented_views() == columns
+
+
+def test_every_check_of_the_doctor_is_explained() -> None:
+    rows = [line for line in (PROJECT / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    explained = [check for row in rows for check in re.findall(r"`([a-z]+-[a-z]+|clock)`", row.split(" | ")[0])]
+    assert sorted(explained) == sorted(CHECKS)

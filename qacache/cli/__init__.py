@@ -10,6 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from qacache import __version__
 from qacache.errors import QacacheError
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _dispatch(arguments: Sequence[str]) -> int:
+    if list(arguments) == ["--version"]:
+        sys.stdout.write(f"qacache {__version__}\n")
+        return 0
     from qacache.cli import quick
 
     request = quick.parse(arguments)

@@ -28,7 +28,9 @@ _COMMANDS = (
     "export",
     "scans",
     "diff",
+    "stats",
     "config",
+    "doctor",
     "migrate",
     "vacuum",
     "completions",
@@ -79,16 +81,26 @@ def run_command(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(ctx: typer.Context, wanted: bool) -> None:
+    if not wanted:
+        return
+    if ctx.params.get("json"):
+        from qacache.cli.version import write_versions
+
+        write_versions()
+    else:
         typer.echo(f"qacache {__version__}")
-        raise typer.Exit
+    raise typer.Exit
 
 
 @app.callback()
 def main(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, help="Print the version.")] = False,
+    # eager, so that it is known to --version, whichever comes first
+    json: Annotated[
+        bool, typer.Option("--json", is_eager=True, help="With --version: as JSON, with all that matters.")
     ] = False,
 ) -> None:
     """Remember what is inside every video of a large library, and answer at once."""
+    if json:
+        raise UsageError("--json belongs behind a command", hint="such as: qacache scans --json")
