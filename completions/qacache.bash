@@ -59,7 +59,7 @@ _qacache() {
         "find --under") _qacache_names -f roots; return ;;
         "find --status") _qacache_words 'ok failed vanished any'; return ;;
         "find --orientation") _qacache_words 'landscape portrait square'; return ;;
-        "find --resolution") _qacache_words '8k 4k 1440p 1080p 720p sd'; return ;;
+        "find --resolution") _qacache_words '8k 4k sd 4320p 2160p 1440p 1080p 720p 576p 480p 360p 240p smaller'; return ;;
         "find --hdr-format") _qacache_words 'sdr hdr10 hlg dolby-vision'; return ;;
         "find --sort") _qacache_words 'path status size mtime_ns duration_s digest first_seen format_name video_codec audio_codec orientation hdr display_width display_height bit_rate width height rotation prober probed_at avg_frame_rate error error_message random -path -status -size -mtime_ns -duration_s -digest -first_seen -format_name -video_codec -audio_codec -orientation -hdr -display_width -display_height -bit_rate -width -height -rotation -prober -probed_at -avg_frame_rate -error -error_message -random'; return ;;
         "find --columns") _qacache_words 'path status last_seen size mtime_ns digest first_seen probed_at prober format_name duration_s bit_rate width height display_width display_height rotation orientation hdr video_codec audio_codec avg_frame_rate error error_message'; return ;;

@@ -68,7 +68,7 @@ complete -c qacache -n '__qacache_is find' -l name -x -d 'Only such names, in an
 complete -c qacache -n '__qacache_is find' -l under -r -F -a '(__qacache_roots)' -d 'Only what is at or below PATH.'
 complete -c qacache -n '__qacache_is find' -l status -x -a 'ok failed vanished any' -d 'Only what was so at the last scan; by default ok: ok, failed, vanished, any.'
 complete -c qacache -n '__qacache_is find' -l orientation -x -a 'landscape portrait square' -d 'Only what is displayed so: landscape, portrait, square.'
-complete -c qacache -n '__qacache_is find' -l resolution -x -a '8k 4k 1440p 1080p 720p sd' -d 'Only about this size: 8k, 4k, 1440p, 1080p, 720p, sd.'
+complete -c qacache -n '__qacache_is find' -l resolution -x -a '8k 4k sd 4320p 2160p 1440p 1080p 720p 576p 480p 360p 240p smaller' -d 'Only about this size: 8k, 4k, sd, 4320p, 2160p, 1440p, 1080p, 720p, 576p, 480p, 360p, 240p, smaller.'
 complete -c qacache -n '__qacache_is find' -l min-width -x -d 'Only what is displayed so wide, or wider.'
 complete -c qacache -n '__qacache_is find' -l max-width -x -d 'Only what is displayed so wide, or less.'
 complete -c qacache -n '__qacache_is find' -l min-height -x -d 'Only what is displayed so high, or higher.'

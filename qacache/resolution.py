@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Resolution = Literal["4320p", "2160p", "1440p", "1080p", "720p", "576p", "480p", "360p", "240p", "smaller"]
 
-RESOLUTION_SIDES: Final[dict[Resolution, tuple[int, int]]] = {
+RESOLUTION_SIDES: Final[Mapping[Resolution, tuple[int, int]]] = {
     "4320p": (6912, 3888),
     "2160p": (3456, 1944),
     "1440p": (2304, 1296),
@@ -23,6 +26,13 @@ RESOLUTION_SIDES: Final[dict[Resolution, tuple[int, int]]] = {
 These are nine tenths of the size that gave the class its name, in 16:9: films are cropped, on either side, and few
 pictures are of a standard size. Portrait or landscape makes no difference.
 """
+
+RESOLUTION_ALIASES: Final[Mapping[str, tuple[Resolution, ...]]] = {
+    "8k": ("4320p",),
+    "4k": ("2160p",),
+    "sd": ("576p", "480p", "360p", "240p", "smaller"),
+}
+"""What else people call some classes, or several."""
 
 
 def resolution_of(width: int | None, height: int | None) -> Resolution | None:

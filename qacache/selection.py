@@ -6,7 +6,7 @@ Options of a command, or parameters of a request, come in; `qacache.store.search
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from qacache.errors import UsageError
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from qacache.models import Hdr, Orientation, Status
+    from qacache.resolution import Resolution
 
 BRIGHT: Final[tuple[Hdr, ...]] = ("hdr10", "hlg", "dolby-vision")
 """The formats that are HDR: all but `sdr`."""
@@ -44,22 +45,6 @@ CONTAINER_ALIASES = {
     "ogv": "ogg",
 }
 """One of ffprobe's names of a format, by what else people call it."""
-
-
-Resolution = Literal["8k", "4k", "1440p", "1080p", "720p", "sd"]
-
-RESOLUTION_SIDES: Final[Mapping[Resolution, tuple[int, int]]] = {
-    "8k": (6912, 3888),
-    "4k": (3456, 1944),
-    "1440p": (2304, 1296),
-    "1080p": (1728, 972),
-    "720p": (1152, 648),
-    "sd": (0, 0),
-}
-"""How long the longer side, or else the shorter side, of a picture has to be, in pixels: the largest class first.
-
-That is nine tenths of what gave the class its name: films are cropped, and few pictures are of a standard size.
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,14 +109,6 @@ RANDOM = SortKey("random")
 def named(names: Iterable[str], aliases: Mapping[str, str]) -> list[str]:
     """Return the names that ffprobe has for what people call `names`."""
     return [aliases.get(name.lower(), name.lower()) for name in names]
-
-
-def resolution_of(width: int | None, height: int | None) -> Resolution | None:
-    """Return the class that a picture of that size is of, None where there is no picture."""
-    if not width or not height:
-        return None
-    longer, shorter = max(width, height), min(width, height)
-    return next(name for name, (long, short) in RESOLUTION_SIDES.items() if longer >= long or shorter >= short)
 
 
 def _words(field: str) -> str:

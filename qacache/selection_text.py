@@ -16,7 +16,8 @@ from qacache.config.keys import Key
 from qacache.config.kinds import Kind, choice
 from qacache.errors import UsageError
 from qacache.models import Hdr, Orientation
-from qacache.selection import RESOLUTION_SIDES, Selection
+from qacache.resolution import RESOLUTION_ALIASES, RESOLUTION_SIDES
+from qacache.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,7 +27,7 @@ ANY = "any"
 
 STATUSES = ("ok", "failed", "vanished", ANY)
 ORIENTATIONS: tuple[str, ...] = get_args(Orientation)
-RESOLUTIONS = tuple(RESOLUTION_SIDES)
+RESOLUTIONS = (*RESOLUTION_ALIASES, *RESOLUTION_SIDES)
 HDR_FORMATS: tuple[str, ...] = get_args(Hdr)
 
 _MOST = (1 << 63) - 1
@@ -55,6 +56,10 @@ def parse_selection(given: Mapping[str, Iterable[str]], *, now_s: float, label: 
             fields[field] = values if is_list else values[-1]
     if ANY in fields.get("statuses", ()):
         del fields["statuses"]
+    if "resolutions" in fields:
+        fields["resolutions"] = tuple(
+            name for given_name in fields["resolutions"] for name in RESOLUTION_ALIASES.get(given_name, (given_name,))
+        )
     return Selection(**fields)
 
 

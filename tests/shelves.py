@@ -15,7 +15,8 @@ from fnmatch import fnmatchcase
 from qacache.events import Event, Failed, Probed, Vanished
 from qacache.models import Failure
 from qacache.record import Record
-from qacache.selection import Selection, resolution_of
+from qacache.resolution import resolution_of
+from qacache.selection import Selection
 from qacache.store import path_index
 from qacache.store.reader import Reader
 from qacache.store.records import RECORD_COLUMNS, record_of

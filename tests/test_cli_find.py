@@ -93,6 +93,7 @@ def output(find: Command, *arguments: Argument) -> tuple[int, bytes, bytes]:
         (["--orientation", "portrait"], ["holiday 1.mp4", "holiday 2.mp4"]),
         (["--orientation", "PORTRAIT", "--codec", "H265"], ["holiday 1.mp4"]),
         (["--resolution", "4k"], ["holiday 1.mp4", "holiday 2.mp4"]),
+        (["--resolution", "2160p"], ["holiday 1.mp4", "holiday 2.mp4"]),
         (["--min-height", "2160", "--max-width", "2160"], ["holiday 1.mp4", "holiday 2.mp4"]),
         (["--max-height", "1079"], []),
         (["--hdr"], ["Holiday Inn.mkv", "holiday 2.mp4"]),

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from qacache.errors import SearchTimeout, StoreMissing, UsageError
 from qacache.record import Record
-from qacache.selection import RANDOM, RESOLUTION_SIDES, Selection, SortKey
+from qacache.resolution import RESOLUTION_SIDES
+from qacache.selection import RANDOM, Selection, SortKey
 from qacache.store import criteria, migrations, path_index, search
 from qacache.store.ordering import SORT_COLUMNS, parse_sort
 from qacache.store.search import Search
@@ -269,13 +270,13 @@ def test_what_is_written_while_pages_are_read_is_no_trouble(store: Store, monkey
 )
 def test_a_folder_is_known_by_the_name_that_the_store_has(shelf: Shelf, asked_for: bytes, stored: bytes | None) -> None:
     with Search(shelf.path) as asked:
-        assert asked.name_of(asked_for) == stored
+        assert asked.reader.name_of(asked_for) == stored
 
 
 def test_a_file_is_known_by_its_name_too(shelf: Shelf) -> None:
     path = next(iter(shelf.records.values())).path
     with Search(shelf.path) as asked:
-        assert asked.name_of(path) == path
+        assert asked.reader.name_of(path) == path
         assert [row.path for row in asked.files(Selection(under=(path,)), ())] == [path]
 
 

@@ -83,7 +83,7 @@ def find(
     selection = options.selection(texts or (), usual_statuses=("ok",))
     settings = load(config_path=config, flags={"db.path": db}).config
     with Search(settings.db.path, timeout_s=options.where_timeout_s()) as search:
-        folders = options.folders(search)
+        folders = options.folders(search.reader)
         selection = replace(selection, under=tuple(filter(None, folders.values())))
         is_partial = _tell_unknown(folders)
         if selection.under or not folders:

@@ -22,7 +22,7 @@ from qacache.selection_text import HDR_FORMATS, ORIENTATIONS, RESOLUTIONS, STATU
 
 if TYPE_CHECKING:
     from qacache.selection import Selection
-    from qacache.store.search import Search
+    from qacache.store.reader import Reader
 
 _TIMEOUT = Key("where-timeout", DURATION, "", minimum=0.001, maximum=86_400.0)
 
@@ -108,7 +108,7 @@ class SelectionOptions:
         parsed = parse_selection({**given, "text": list(texts)}, now_s=time.time())
         return replace(parsed, where=self.where)
 
-    def folders(self, search: Search) -> dict[bytes, bytes | None]:
+    def folders(self, reader: Reader) -> dict[bytes, bytes | None]:
         """Return the folders that were named, each with what the store calls it, None where it knows nothing there."""
         named = (absolute(os.fsencode(path)) for path in self.under or ())
-        return {path: search.name_of(path) for path in named}
+        return {path: reader.name_of(path) for path in named}

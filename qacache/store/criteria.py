@@ -14,13 +14,15 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from qacache.paths import range_below
-from qacache.selection import CODEC_ALIASES, CONTAINER_ALIASES, RESOLUTION_SIDES, named
+from qacache.resolution import RESOLUTION_SIDES
+from qacache.selection import CODEC_ALIASES, CONTAINER_ALIASES, named
 from qacache.store.path_index import PATH_TEXT, fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from qacache.selection import Resolution, Selection
+    from qacache.resolution import Resolution
+    from qacache.selection import Selection
 
 NAME_FITS = "name_fits"
 """The SQL function of a path as text that says whether its last part fits one of the patterns: see `name_test`."""

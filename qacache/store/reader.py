@@ -215,6 +215,18 @@ class Reader:
         query = _select(columns, "WHERE file.nfc_path > ? AND file.nfc_path < ? ORDER BY file.nfc_path")
         return [self._found(row) for row in self._all(query, (lower, upper))]
 
+    def name_of(self, path: bytes) -> bytes | None:
+        """Return what the store calls the file or folder `path`, None where it knows nothing at or below it."""
+        for name in self.spellings(path):
+            if self._one(
+                "SELECT 1 FROM file WHERE path = ? UNION ALL SELECT 1 FROM file WHERE path >= ? AND path < ? LIMIT 1",
+                (name, *range_below(name)),
+            ):
+                return name
+        found = self.find_composed(path, ()) or next(iter(self.below_composed(path, ())), None)
+        # as many parts as were asked for: what differs is their Unicode form
+        return b"/".join(found.path.split(b"/")[: path.count(b"/") + 1]) if found else None
+
     def roots(self) -> list[Root]:
         """Return the roots that were ever scanned completely."""
         rows = self._all(

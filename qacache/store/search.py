@@ -17,7 +17,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from qacache.errors import UsageError
-from qacache.paths import range_below
 from qacache.selection import RANDOM
 from qacache.store import criteria, ordering, path_index
 from qacache.store.criteria import Condition
@@ -50,7 +49,7 @@ class Page(NamedTuple):
 
 
 class Search:
-    """Searches one store. Owns its connections, which belong to the thread that made it.
+    """Searches one store. Owns its connections, that of its `reader` too, which belong to the thread that made it.
 
     What users wrote (`Selection.where`) is stopped after `timeout_s` seconds. All methods raise `StoreError`s, and
     where there is such an expression also `UsageError` and `SearchTimeout`.
@@ -60,7 +59,7 @@ class Search:
         self.path = path
         self._timeout_s = timeout_s
         self._monotonic = monotonic
-        self._reader = Reader(path)
+        self.reader = Reader(path)
         self._connection = open_reader(path)
         self._connection.create_function(criteria.FOLD, 1, path_index.fold, deterministic=True)
 
@@ -69,7 +68,7 @@ class Search:
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
-        self._reader.__exit__()
+        self.reader.__exit__()
 
     def files(
         self,
@@ -126,22 +125,10 @@ class Search:
         rows = self._all(f"SELECT DISTINCT {column} FROM kind WHERE {column} IS NOT NULL")
         return {name for (names,) in rows for name in names.split(",")}
 
-    def name_of(self, path: bytes) -> bytes | None:
-        """Return what the store calls the file or folder `path`, None where it knows nothing at or below it."""
-        for name in self._reader.spellings(path):
-            if self._all(
-                "SELECT 1 FROM file WHERE path = ? UNION ALL SELECT 1 FROM file WHERE path >= ? AND path < ? LIMIT 1",
-                (name, *range_below(name)),
-            ):
-                return name
-        found = self._reader.find_composed(path, ()) or next(iter(self._reader.below_composed(path, ())), None)
-        # as many parts as were asked for: what differs is their Unicode form
-        return b"/".join(found.path.split(b"/")[: path.count(b"/") + 1]) if found else None
-
     def _rows(self, ids: Iterable[int], columns: tuple[str, ...]) -> Iterator[Found]:
         rest = iter(ids)
         while batch := list(islice(rest, _BATCH)):
-            yield from self._reader.rows(batch, columns)
+            yield from self.reader.rows(batch, columns)
 
     def _walk(self, selection: Selection) -> Iterator[int]:
         """Yield the ids of what fits in path order, read in pages by key."""

@@ -30,17 +30,17 @@ Facet = Literal["video_codec", "resolution", "orientation", "hdr", "format_name"
 
 FACETS: tuple[Facet, ...] = ("video_codec", "resolution", "orientation", "hdr", "format_name")
 
-# SQLite sorts each page to group it: numbers, which are quickly compared, come first. A sum of more than 63 bits is an
-# error of SQLite's, but a total is a float, which is exact up to 9 PB a page.
-_NAMES = ("video_codec", "format_name", "hdr", "orientation")
-_KIND = f"display_width, display_height, {', '.join(_NAMES)}, status"
-_COUNT_PAGE = f"""
-SELECT {_KIND}, count(*), CAST(total(size) AS INTEGER), total(duration_s), max(path)
+# All of it is in the index `file_walk`. A sum of more than 63 bits is an error of SQLite's, but a total is a float,
+# which is exact up to 9 PB a page.
+_COUNT_PAGE = """
+SELECT kind_id, status, count(*), CAST(total(size) AS INTEGER), total(length_s), max(path)
 FROM (
-    SELECT id, path, size, status FROM file WHERE path >= ? AND path < ? ORDER BY path LIMIT ?
-) AS page LEFT JOIN media ON media.file_id = page.id
-GROUP BY {_KIND}
+    SELECT path, size, status, kind_id, length_s FROM file WHERE path >= ? AND path < ? ORDER BY path LIMIT ?
+) AS page
+GROUP BY kind_id, status
 """
+
+_KINDS = "SELECT id, display_width, display_height, video_codec, format_name, hdr, orientation FROM kind"
 
 # of the two conditions on the status, the first is that of the index, which SQLite does not infer from the second
 _COUNT_FAILURES = """
@@ -102,21 +102,11 @@ def statistics(path: str, folders: Iterable[bytes] = ()) -> Statistics:
     Folders are absolute, by whatever name the store has them. Raises as `open_reader`.
     """
     with Reader(path) as reader, _Counter(path) as counter:
-        names = {folder: _name_of(reader, folder) for folder in folders}
+        names = {folder: reader.name_of(folder) for folder in folders}
         for lower, upper in _ranges([name for name in names.values() if name]) if names else [range_below(b"/")]:
             for span in _by_root(lower, upper, reader):
                 counter.count(*span)
         return counter.result()._replace(unknown=[folder for folder, name in names.items() if name is None])
-
-
-def _name_of(reader: Reader, path: bytes) -> bytes | None:
-    """Return what the store calls a file or folder, None where there is nothing at or below it."""
-    for name in reader.spellings(path):
-        if reader.find(name, ()) or next(reader.below(name, ()), None):
-            return name
-    found = reader.find_composed(path, ()) or next(iter(reader.below_composed(path, ())), None)
-    # as many parts as were asked for: what differs is their Unicode form
-    return b"/".join(found.path.split(b"/")[: path.count(b"/") + 1]) if found else None
 
 
 def _ranges(names: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -143,7 +133,7 @@ class _Counter:
         self._connection = open_reader(path)
         self._by_status: dict[str, Amount] = defaultdict(Amount)
         self._roots: dict[bytes | None, Amount] = defaultdict(Amount)
-        self._kinds: dict[tuple[Any, ...], Amount] = defaultdict(Amount)
+        self._kinds: dict[int | None, Amount] = defaultdict(Amount)
         self._failures: dict[str, Amount] = defaultdict(Amount)
 
     def __enter__(self) -> _Counter:
@@ -154,27 +144,33 @@ class _Counter:
 
     def count(self, lower: bytes, upper: bytes, root: bytes | None) -> None:
         """Count what is in that range of paths, which belongs to `root`."""
-        for *kind, status, files, size, duration_s in self._pages(_COUNT_PAGE, lower, upper):
+        for kind_id, status, files, size, duration_s in self._pages(_COUNT_PAGE, lower, upper):
             amount = Amount(files, size, duration_s)
             self._by_status[status] = self._by_status[status].plus(amount)
             if status != "vanished":
                 self._roots[root] = self._roots[root].plus(amount)
             if status == "ok":
-                self._kinds[tuple(kind)] = self._kinds[tuple(kind)].plus(amount)
+                self._kinds[kind_id] = self._kinds[kind_id].plus(amount)
         for reason, files, size in self._pages(_COUNT_FAILURES, lower, upper):
             self._failures[reason] = self._failures[reason].plus(Amount(files, size))
 
     def result(self) -> Statistics:
         """Return what was counted."""
         ok, failed = self._by_status["ok"], self._by_status["failed"]
+        names = self._names_of_kinds()
         return Statistics(
             total=ok.plus(failed),
             ok=ok,
             vanished=self._by_status["vanished"],
             roots=_largest_first(self._roots),
-            facets={facet: _faceted(self._kinds, facet) for facet in FACETS},
+            facets={facet: _faceted(self._kinds, names, facet) for facet in FACETS},
             failures=_largest_first(self._failures),
         )
+
+    def _names_of_kinds(self) -> dict[int | None, dict[Facet, str | None]]:
+        with explained(self._path):
+            kinds = self._connection.execute(_KINDS).fetchall()
+        return {kind_id: _facets_of(*kind) for kind_id, *kind in kinds}
 
     def _pages(self, query: str, lower: bytes, upper: bytes) -> Iterator[Sequence[Any]]:
         """Yield the rows of `query` for one page after the other, without its last column: the last path of each."""
@@ -196,10 +192,30 @@ def _amount_dict(amount: Amount) -> dict[str, Any]:
     return {**amount._asdict(), "duration_s": round(amount.duration_s, 3)}
 
 
-def _faceted(kinds: Mapping[tuple[Any, ...], Amount], facet: Facet) -> dict[str | None, Amount]:
+def _facets_of(
+    width: int | None,
+    height: int | None,
+    video_codec: str | None,
+    format_name: str | None,
+    hdr: str | None,
+    orientation: str | None,
+) -> dict[Facet, str | None]:
+    return {
+        "video_codec": video_codec,
+        "resolution": resolution_of(width, height),
+        "orientation": orientation,
+        "hdr": hdr,
+        "format_name": format_name,
+    }
+
+
+def _faceted(
+    kinds: Mapping[int | None, Amount], names: Mapping[int | None, Mapping[Facet, str | None]], facet: Facet
+) -> dict[str | None, Amount]:
     amounts: dict[str | None, Amount] = defaultdict(Amount)
-    for (width, height, *names), amount in kinds.items():
-        value = resolution_of(width, height) if facet == "resolution" else dict(zip(_NAMES, names, strict=True))[facet]
+    for kind_id, amount in kinds.items():
+        # what has no media is of no kind
+        value = names.get(kind_id, {}).get(facet)
         amounts[value] = amounts[value].plus(amount)
     if facet == "resolution":
         return {name: amounts[name] for name in (*RESOLUTION_SIDES, None) if name in amounts}
