@@ -607,12 +607,12 @@ def test_nothing_is_written_into_a_root(store: Store, filled: Path) -> None:
 def test_a_store_is_as_it_was_afterwards(store: Store, filled: Path) -> None:
     scan(store, filled)
     with closing(sqlite3.connect(store.path)) as connection:
-        before = list(connection.iterdump())
+        before = connection.serialize()
 
     findings(config_of(store.path, filled))
 
     with closing(sqlite3.connect(store.path)) as connection:
-        assert list(connection.iterdump()) == before
+        assert connection.serialize() == before
     with Reader(store.path) as reader, Store(store.path, retries=RetrySchedule(60, 3600)) as again:
         again.writer.write([probed(b"/new.mp4")])
         assert reader.known(b"/new.mp4") is not None
