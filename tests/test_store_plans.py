@@ -81,6 +81,21 @@ def test_no_write_reads_more_than_it_must(store_path: str, plans: Plans) -> None
         assert [step for step in large if "TEMP B-TREE" in step] == [], statement
 
 
+def test_a_content_is_looked_for_by_its_digest_and_never_by_its_size(store_path: str, plans: Plans) -> None:
+    with Reader(store_path) as reader, Writer(store_path, busy_timeout_s=0.2, retries=RetrySchedule(60, 3600)) as asked:
+        reader.path_with_content(digest_of("a"), 1)
+        reader.path_with_failure(digest_of("a"), 1)
+        asked.write([probed(A, "a")])
+        scan = asked.begin_scan([b"/v"])
+        asked.write([Vanished(A), probed(B, "a")])
+        asked.end_scan(scan, "complete", {})
+    by_content = {statement: steps for statement, steps in plans().items() if "AND digest IS NOT NULL" in statement}
+    assert len(by_content) > 3
+    for statement, steps in by_content.items():
+        files = [step for step in steps if step.startswith("SEARCH file")]
+        assert [step for step in files if "file_digest" not in step and "file_content" not in step] == [], statement
+
+
 def test_a_transaction_takes_its_lock_at_once(store_path: str, plans: Plans) -> None:
     with Writer(store_path, busy_timeout_s=0.2, retries=RetrySchedule(60, 3600)) as asked:
         asked.write([probed(A)])

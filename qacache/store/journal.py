@@ -189,8 +189,9 @@ def _departures(connection: sqlite3.Connection, scan_id: int) -> list[Pair]:
 
 def _there_of_content(connection: sqlite3.Connection, digest: bytes, size: int) -> list[bytes]:
     """Return up to two files of that content that are there."""
+    # the plus keeps SQLite from looking by size, which many files may share
     rows = connection.execute(
-        "SELECT path FROM file WHERE digest = ? AND digest IS NOT NULL AND size = ? AND status <> 'vanished' LIMIT 2",
+        "SELECT path FROM file WHERE digest = ? AND digest IS NOT NULL AND +size = ? AND status <> 'vanished' LIMIT 2",
         (digest, size),
     )
     return [path for (path,) in rows]
@@ -199,7 +200,7 @@ def _there_of_content(connection: sqlite3.Connection, digest: bytes, size: int) 
 def _gone_of_content(connection: sqlite3.Connection, digest: bytes, size: int) -> list[bytes]:
     """Return up to two files of that content that are gone, and of which it is not known where they are now."""
     rows = connection.execute(
-        "SELECT path FROM file WHERE digest = ? AND digest IS NOT NULL AND size = ? AND status = 'vanished' "
+        "SELECT path FROM file WHERE digest = ? AND digest IS NOT NULL AND +size = ? AND +status = 'vanished' "
         "AND NOT EXISTS (SELECT 1 FROM change WHERE from_path = file.path AND kind = 'moved' "
         "AND changed_ms >= file.last_seen_ms) LIMIT 2",
         (digest, size),

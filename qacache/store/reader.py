@@ -147,7 +147,7 @@ class Reader:
         """Return a path at which that content could not be probed, None where there is none."""
         row = self._one(
             "SELECT path FROM file JOIN failure ON failure.file_id = file.id "
-            "WHERE digest = ? AND digest IS NOT NULL AND file.size = ? AND failure.size = file.size "
+            "WHERE digest = ? AND digest IS NOT NULL AND +file.size = ? AND failure.size = file.size "
             "AND failure.prober IS NOT NULL LIMIT 1",
             (digest, size),
         )
