@@ -156,6 +156,20 @@ def test_a_lock_whose_folder_is_missing_is_a_store_that_cannot_be_written(tmp_pa
     assert path in str(refused.value)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_lock_that_root_makes_is_the_owners_of_its_folder_and_one_that_is_there_stays_as_it_is(
+    tmp_path: Path,
+) -> None:
+    os.chown(tmp_path, 1234, 5678)
+    new, old = tmp_path / "new.lock", tmp_path / "old.lock"
+    old.touch()
+    for path in (new, old):
+        with held(str(path), purpose="a test", timeout_s=0.0):
+            pass
+    assert (new.stat().st_uid, new.stat().st_gid) == (1234, 5678)
+    assert (old.stat().st_uid, old.stat().st_gid) == (0, 0)
+
+
 def test_nothing_is_written_while_another_process_writes(store_path: str, writer: Writer) -> None:
     with (
         held_elsewhere(lock_path(store_path), "storing results"),

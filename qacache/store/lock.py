@@ -82,13 +82,24 @@ def holder(path: str, *, timeout_s: float = 0.0) -> str | None:
 
 
 def _open(path: str) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        with suppress(FileExistsError):
+            return _given(os.open(path, flags | os.O_EXCL, 0o666), path)
+        return os.open(path, flags, 0o666)
     except OSError as error:
         raise StoreReadOnly(
             f"store cannot be written: no lock file at {path}: {error.strerror}",
             hint="make the store's folder writable, or choose another store with --db",
         ) from error
+
+
+def _given(descriptor: int, path: str) -> int:
+    """Return the new lock file `descriptor`, which root must not lock others out with, whose folder it is in."""
+    if os.geteuid() == 0:
+        folder = os.stat(os.path.dirname(path) or ".")
+        os.fchown(descriptor, folder.st_uid, folder.st_gid)
+    return descriptor
 
 
 def _sign(descriptor: int, purpose: str) -> None:
