@@ -222,7 +222,7 @@ def test_unknown_key_names_the_nearest_one(toml: Path) -> None:
         ("settle = 5", "unknown key settle in {}: did you mean scan.settle?"),
         ("[db]\nzzz = 5", "unknown key db.zzz in {}: known are db.path, db.busy_timeout"),
         ("[scna]", "unknown section scna in {}: did you mean scan?"),
-        ("[zzz]", "unknown section zzz in {}: known are db, doctor, ffprobe, maintenance, mounts, scan"),
+        ("[zzz]", "unknown section zzz in {}: known are backup, db, doctor, ffprobe, maintenance, mounts, scan"),
         ("scan = 5", "scan in {}: 5 is no table: write [scan]"),
         ("[[scan]]", "scan in {}: a list is no table: write [scan]"),
         ("mounts = 5", 'mounts in {}: 5 is no table of mounts: write [mounts."/mnt/nas"] and keys below it'),

@@ -77,6 +77,10 @@ def _path(value: object, folder: str) -> str | None:
     return os.path.abspath(os.path.join(folder, expanded))
 
 
+def _path_or_none(value: object, folder: str) -> str | None:
+    return "" if value == "" else _path(value, folder)
+
+
 def _program(value: object, folder: str) -> str | None:
     """Return a bare name as it is, for a look-up on PATH, and anything else as an absolute path."""
     is_name = isinstance(value, str) and os.sep not in value and value[:1] not in ("", "~") and "\0" not in value
@@ -164,6 +168,7 @@ def _list_of(item: Kind[str], forms: str, separator: str, *, may_be_empty: bool 
 
 
 PATH = Kind("path", 'text, like "~/Movies"', _path, str)
+PATH_OR_NONE = Kind("path", 'text, like "~/Backups", or "" for none', _path_or_none, str)
 PATHS = _list_of(PATH, '["~/Movies", "/mnt/media"]', os.pathsep)
 PROGRAM = Kind("program", 'its name or path, like "ffprobe" or "/opt/bin/ffprobe"', _program, str)
 EXTENSIONS = _list_of(

@@ -287,6 +287,55 @@ class Doctor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """Where `qacache backup` puts copies of the database, and how many `prune` keeps, by each rule, in UTC."""
+
+    directory: str = key(
+        "backup.directory",
+        kinds.PATH_OR_NONE,
+        "",
+        "The folder for backups, which may be on the network. Where it is empty, the folder backups beside the "
+        "database is.",
+    )
+    keep_last: int = key(
+        "backup.keep_last",
+        kinds.WHOLE,
+        3,
+        "How many of the newest backups are kept.",
+        unit="backups",
+        minimum=0,
+        maximum=1_000_000,
+    )
+    keep_daily: int = key(
+        "backup.keep_daily",
+        kinds.WHOLE,
+        7,
+        "Of how many days that have a backup the last one is kept.",
+        unit="days",
+        minimum=0,
+        maximum=1_000_000,
+    )
+    keep_weekly: int = key(
+        "backup.keep_weekly",
+        kinds.WHOLE,
+        4,
+        "Of how many weeks that have a backup the last one is kept. Weeks begin on Mondays.",
+        unit="weeks",
+        minimum=0,
+        maximum=1_000_000,
+    )
+    keep_monthly: int = key(
+        "backup.keep_monthly",
+        kinds.WHOLE,
+        6,
+        "Of how many months that have a backup the last one is kept.",
+        unit="months",
+        minimum=0,
+        maximum=1_000_000,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole configuration; `Config()` holds the defaults of this machine."""
 
@@ -296,6 +345,7 @@ class Config:
     ffprobe: Ffprobe = field(default_factory=Ffprobe)
     maintenance: Maintenance = field(default_factory=Maintenance)
     doctor: Doctor = field(default_factory=Doctor)
+    backup: Backup = field(default_factory=Backup)
 
 
 def sections() -> dict[str, type]:

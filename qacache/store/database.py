@@ -82,6 +82,15 @@ def open_reader(path: str) -> sqlite3.Connection:
     return _checked(connection, path)
 
 
+def open_reader_of_any_age(path: str) -> sqlite3.Connection:
+    """Return a connection as `open_reader` does, to a store of an older schema, too."""
+    try:
+        return open_reader(path)
+    except SchemaOutdated:
+        with explained(path):
+            return connect_read_only(path)
+
+
 def open_writer(path: str, busy_timeout_s: float) -> sqlite3.Connection:
     """Return a connection that may write to the store at `path`, which must exist.
 
@@ -123,6 +132,12 @@ def connect_for_writing(path: str, busy_timeout_s: float) -> sqlite3.Connection:
 def is_empty(connection: sqlite3.Connection) -> bool:
     """Whether the database holds nothing yet: new, or given up before its first table."""
     return connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
+
+
+def total_size(connection: sqlite3.Connection) -> int:
+    """Return the bytes of the database: not its file's, as what was written last is in the write-ahead log."""
+    (pages,), (page_bytes,) = (connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size"))
+    return int(pages * page_bytes)
 
 
 def use_wal(connection: sqlite3.Connection, path: str) -> None:
@@ -198,17 +213,18 @@ def _checked(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:
 def connect_read_only(path: str) -> sqlite3.Connection:
     """Return a read-only connection, whatever the schema of the file."""
     try:
-        return _connect_uri(path, "mode=ro")
+        return connect_uri(path, "mode=ro")
     except sqlite3.OperationalError as error:
         # A WAL database in a folder that cannot be written, or is full: SQLite wants to make a -shm file. Where
         # there is no -wal, nobody is writing, and the file can be read as it is.
         wants_shm = any(sign in str(error) for sign in ("unable to open", "readonly", "disk I/O"))
         if not wants_shm or os.path.exists(f"{path}-wal"):
             raise
-        return _connect_uri(path, "mode=ro&immutable=1")
+        return connect_uri(path, "mode=ro&immutable=1")
 
 
-def _connect_uri(path: str, query: str) -> sqlite3.Connection:
+def connect_uri(path: str, query: str) -> sqlite3.Connection:
+    """Return a connection that SQLite's URI parameters describe (sqlite.org/uri.html), whatever is in the file."""
     name = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     if name.startswith("//"):
         # what follows two slashes is a host; an empty one is this computer

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from qacache.errors import StoreFull
 from qacache.store import path_index
-from qacache.store.database import explained, open_reader, open_writer
+from qacache.store.database import explained, open_reader, open_writer, total_size
 from qacache.store.lock import held, lock_path, scan_lock_path
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Maintenance:
         """
         cutoff_ms = int((self._clock() - self._history_s) * 1000)
         with explained(self._path), closing(open_reader(self._path)) as reader:
-            before = _size(reader)
+            before = total_size(reader)
             due = self._count(reader, cutoff_ms)
         if dry_run:
             return Pruned(*due, before, before)
@@ -81,7 +81,7 @@ class Maintenance:
             forgotten = self._forget(connection, cutoff_ms)
             self._index_paths(connection)
             self._shrink(connection, full)
-            return Pruned(*forgotten, before, _size(connection))
+            return Pruned(*forgotten, before, total_size(connection))
 
     @contextmanager
     def _writer(self) -> Iterator[sqlite3.Connection]:
@@ -156,12 +156,6 @@ class Maintenance:
                 f"{_VACUUM_COPIES * size:,} are needed",
                 hint="make room, or run it without --full",
             )
-
-
-def _size(connection: sqlite3.Connection) -> int:
-    # not the file's: what was written last is in the write-ahead log
-    (pages,), (page_bytes,) = (connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size"))
-    return int(pages * page_bytes)
 
 
 @contextmanager

@@ -15,6 +15,10 @@ from sqlite_utils import Database, Migrations
 
 from qacache.errors import SchemaOutdated, StoreError
 from qacache.store import database
+from qacache.store.backup.copying import use_wal
+from qacache.store.backup.creation import copy_checked
+from qacache.store.backup.files import Access, Partial
+from qacache.store.backup.jobs import silent
 from qacache.store.lock import held, lock_path, scan_lock_path
 
 if TYPE_CHECKING:
@@ -114,6 +118,8 @@ def _back_up(connection: sqlite3.Connection, path: str) -> str:
     """Write the store to a new file beside it, checked and synced; return that file's path."""
     try:
         return _write_backup(connection, path)
+    except StoreError as error:
+        raise type(error)(f"store {path} was not migrated: {error}", hint=error.hint) from error
     except OSError as error:
         raise StoreError(
             f"store {path} was not migrated: it cannot be backed up: {error}",
@@ -127,20 +133,11 @@ def _write_backup(connection: sqlite3.Connection, path: str) -> str:
     temporary = f"{target}.tmp"
     if os.path.exists(temporary):
         os.unlink(temporary)
-    # VACUUM INTO is consistent, but does not sync (sqlite.org/lang_vacuum.html)
-    connection.execute("VACUUM INTO ?", (temporary,))
-    with closing(sqlite3.connect(temporary)) as copy:
-        (verdict,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
-        # the one setting that is not copied, for whoever puts the backup in the store's place
-        copy.execute("PRAGMA journal_mode = WAL")
-    if verdict != "ok":
-        raise StoreError(f"store {path} was not migrated: its backup is damaged ({verdict})")
-    descriptor = os.open(temporary, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.replace(temporary, target)
+    with Partial(temporary, Access.of(os.stat(path))) as making:
+        copy_checked(connection, making, silent, store=path)
+        # for whoever puts it in the store's place by hand
+        use_wal(making)
+        making.move(target)
     return target
 
 
