@@ -46,6 +46,12 @@ _qacache() {
             " doctor") command="doctor" ;;
             " migrate") command="migrate" ;;
             " vacuum") command="vacuum" ;;
+            " backup") command="backup" ;;
+            "backup create") command="backup create" ;;
+            "backup list") command="backup list" ;;
+            "backup verify") command="backup verify" ;;
+            "backup restore") command="backup restore" ;;
+            "backup prune") command="backup prune" ;;
             " completions") command="completions" ;;
         esac
     done
@@ -89,6 +95,11 @@ _qacache() {
         "doctor --config" | "doctor --db") _qacache_names -f; return ;;
         "migrate --config" | "migrate --db") _qacache_names -f; return ;;
         "vacuum --config" | "vacuum --db") _qacache_names -f; return ;;
+        "backup create --config" | "backup create --db") _qacache_names -f; return ;;
+        "backup list --config" | "backup list --db") _qacache_names -f; return ;;
+        "backup verify --config" | "backup verify --db") _qacache_names -f; return ;;
+        "backup restore --config" | "backup restore --db") _qacache_names -f; return ;;
+        "backup prune --config" | "backup prune --db") _qacache_names -f; return ;;
         "completions --config" | "completions --db") _qacache_names -f; return ;;
     esac
     if [[ $current == -* ]]; then
@@ -112,12 +123,18 @@ _qacache() {
             "doctor") _qacache_words '--config --db --json -h --help' ;;
             "migrate") _qacache_words '--config --db --check --json -h --help' ;;
             "vacuum") _qacache_words '--config --db --dry-run --full --json -h --help' ;;
+            "backup") _qacache_words '-h --help' ;;
+            "backup create") _qacache_words '--prune --config --db --json -h --help' ;;
+            "backup list") _qacache_words '--config --db --json -h --help' ;;
+            "backup verify") _qacache_words '--config --db --json -h --help' ;;
+            "backup restore") _qacache_words '--config --db --json -h --help' ;;
+            "backup prune") _qacache_words '--dry-run --config --db --json -h --help' ;;
             "completions") _qacache_words '--config --db -h --help' ;;
         esac
         return
     fi
     case "$command" in
-        "") _qacache_words 'scan lookup find why probe reprobe failures export scans diff stats config doctor migrate vacuum completions' ;;
+        "") _qacache_words 'scan lookup find why probe reprobe failures export scans diff stats config doctor migrate vacuum backup completions' ;;
         "scan") _qacache_names -d roots ;;
         "lookup") _qacache_names -f roots ;;
         "find") : ;;
@@ -128,6 +145,12 @@ _qacache() {
         "export") _qacache_names -f roots ;;
         "diff") : ;;
         "config") _qacache_words 'show init path' ;;
+        "backup") _qacache_words 'create list verify restore prune' ;;
+        "backup create") _qacache_names -d roots ;;
+        "backup list") _qacache_names -d roots ;;
+        "backup verify") _qacache_names -f roots ;;
+        "backup restore") _qacache_names -f roots ;;
+        "backup prune") _qacache_names -d roots ;;
         "completions") _qacache_words 'bash zsh fish roots' ;;
     esac
 }

@@ -33,6 +33,7 @@ _COMMANDS = (
     "doctor",
     "migrate",
     "vacuum",
+    "backup",
     "completions",
 )
 

@@ -19,7 +19,14 @@ Kind = Literal["flag", "file", "folder", "path", "other"]
 """What is to be typed: nothing more, or the name of a file, of a folder, of either, or something else."""
 
 # the words that stand for names in the help, and what they are names of
-_KINDS: dict[str, Kind] = {"FILE": "file", "DIR": "folder", "FOLDER": "folder", "ROOT": "folder", "PATH": "path"}
+_KINDS: dict[str, Kind] = {
+    "FILE": "file",
+    "DIR": "folder",
+    "FOLDER": "folder",
+    "ROOT": "folder",
+    "PATH": "path",
+    "BACKUP": "path",
+}
 
 
 @dataclass(frozen=True, slots=True)
