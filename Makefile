@@ -45,7 +45,7 @@ check: $(VENV)/installed-dev
 	diff -r .generated/man man && diff -r .generated/completions completions
 
 bench: $(VENV)/installed-dev
-	@scripts/system-packages ffmpeg exiftool
+	@scripts/system-packages ffmpeg exiftool sqlite3
 	$(BIN)/python -m benchmarks $(if $(MEDIA),--media "$(MEDIA)")
 
 generate: $(VENV)/installed-dev

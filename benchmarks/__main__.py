@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.backups import backups
 from benchmarks.finding import searches
 from benchmarks.library import fill_store, make_tree
 from benchmarks.measure import HEADER, QACACHE, Row, in_turns, peak_memory_bytes, run
@@ -89,6 +90,7 @@ def main() -> int:
         add(second_scan(work, db))
         add(lookup(work, db))
         add(searches(work, db))
+        add(backups(work, db))
     return 0 if all(row.is_reached for row in rows) else 1
 
 
