@@ -51,7 +51,8 @@ def parse_selection(given: Mapping[str, Iterable[str]], *, now_s: float, label: 
     fields: dict[str, Any] = {}
     for name, texts in given.items():
         field, key, is_list = criteria[name]
-        values = tuple(_parsed(text, key, label) for text in texts)
+        # texts are given as they are, without an option
+        values = tuple(parse_text(text, key, "" if name == "text" else label) for text in texts)
         if values:
             fields[field] = values if is_list else values[-1]
     if ANY in fields.get("statuses", ()):
@@ -61,6 +62,14 @@ def parse_selection(given: Mapping[str, Iterable[str]], *, now_s: float, label: 
             name for given_name in fields["resolutions"] for name in RESOLUTION_ALIASES.get(given_name, (given_name,))
         )
     return Selection(**fields)
+
+
+def parse_text(text: str, key: Key, label: str = "flag --") -> Any:
+    """Return what the text of one option means; raises `UsageError`, which names the option after `label`."""
+    try:
+        return key.parse(key.kind.from_text(text), "")
+    except ValueError as error:
+        raise UsageError(f"{label}{key.name}: {error}") from error
 
 
 def _criteria(now_s: float) -> Mapping[str, _Criterion]:
@@ -77,7 +86,7 @@ def _criteria(now_s: float) -> Mapping[str, _Criterion]:
         _several("hdr", choice("format", *HDR_FORMATS), "hdr-format"),
         *(_one(name, kinds.WHOLE, name, 1, _MOST) for name in ("min_width", "max_width", "min_height", "max_height")),
         *(_one(f"{name}_s", kinds.DURATION, name, 0, _MOST_S) for name in ("longer_than", "shorter_than")),
-        *(_one(name, _SIZE, name, 0, _MOST) for name in ("bigger_than", "smaller_than")),
+        *(_one(name, SIZE, name, 0, _MOST) for name in ("bigger_than", "smaller_than")),
         *(_one(f"{name}_ns", moment, name) for name in ("modified_since", "modified_before")),
     )
     return {criterion.key.name: criterion for criterion in all_criteria}
@@ -89,14 +98,6 @@ def _several(field: str, kind: Kind[Any], name: str) -> _Criterion:
 
 def _one(field: str, kind: Kind[Any], name: str, least: float | None = None, most: float | None = None) -> _Criterion:
     return _Criterion(field, Key(name.replace("_", "-"), kind, "", minimum=least, maximum=most), is_list=False)
-
-
-def _parsed(text: str, key: Key, label: str) -> Any:
-    try:
-        return key.parse(key.kind.from_text(text), "")
-    except ValueError as error:
-        # texts are given as they are
-        raise UsageError(f"{label if key.name != 'text' else ''}{key.name}: {error}") from error
 
 
 def _text(value: object, _folder: str) -> str | None:
@@ -124,4 +125,6 @@ def _moment_ns(now_s: float, value: object, folder: str) -> int | None:
 
 
 _TEXT = Kind("text", "a part of a name, at least a letter", _text, str)
-_SIZE = kinds.SIZE._replace(forms="700M, 2GB or 4GiB", from_text=_size_text)
+
+SIZE = kinds.SIZE._replace(forms="700M, 2GB or 4GiB", from_text=_size_text)
+"""A size as people write it on a command line."""

@@ -48,14 +48,18 @@ class Done(NamedTuple):
 
 
 class Terminal:
-    """A pseudo-terminal with a program on it."""
+    """A pseudo-terminal with a program on it, whose output goes to the file `stdout`, where there is one."""
 
-    def __init__(self, argv: Sequence[Argument], env: dict[str, str], cwd: Path, columns: int) -> None:
+    def __init__(
+        self, argv: Sequence[Argument], env: dict[str, str], cwd: Path, columns: int, stdout: Path | None = None
+    ) -> None:
         self.screen = ""
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-        self.process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, env=env, cwd=cwd)
-        os.close(slave)
+        out = slave if stdout is None else os.open(stdout, os.O_WRONLY | os.O_CREAT)
+        self.process = subprocess.Popen(argv, stdin=slave, stdout=out, stderr=slave, env=env, cwd=cwd)
+        for descriptor in {slave, out}:
+            os.close(descriptor)
 
     def read(self) -> Iterator[str]:
         """Yield all that is on the terminal so far, each time that there is more, until the program is gone."""
@@ -140,9 +144,11 @@ class Command:
             cwd=self.home,
         )
 
-    def on_terminal(self, *arguments: Argument, columns: int = 80, **variables: str) -> Terminal:
-        """Return the terminal on which the command now runs."""
-        return Terminal(_argv(arguments), self._environment | variables, self.home, columns)
+    def on_terminal(
+        self, *arguments: Argument, columns: int = 80, stdout: Path | None = None, **variables: str
+    ) -> Terminal:
+        """Return the terminal on which the command now runs; its data goes to the file `stdout`, where there is one."""
+        return Terminal(_argv(arguments), self._environment | variables, self.home, columns, stdout)
 
 
 def probed_by(ffprobe: Path | str) -> dict[str, str]:

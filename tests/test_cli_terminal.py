@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 from pathlib import Path
@@ -55,6 +56,15 @@ def test_interrupting_a_second_scan_leaves_a_clean_screen(qacache: Command, vide
     assert done.status == 130
     assert "(interrupted): 3 unchanged · 1 reused\n" in done.out
     assert "\nstopping" not in done.out
+
+
+def test_what_goes_to_a_file_gets_there_while_progress_is_shown(qacache: Command, videos: Path, tmp_path: Path) -> None:
+    target = tmp_path / "events.json"
+    done = qacache.on_terminal("scan", "--json", videos, stdout=target).wait()
+    events = [json.loads(line)["event"] for line in target.read_text(encoding="utf-8").splitlines()]
+    assert sorted(events) == ["failed", "probed", "probed", "summary"]
+    assert "probed" in plain(done.out)
+    assert '"event"' not in done.out
 
 
 def test_pipes_get_neither_progress_nor_escape_codes(qacache: Command, videos: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +11,7 @@ from qacache.cli.columns import KNOWN, parse_columns
 from qacache.cli.find_output import Format, form_of, write_files
 from qacache.cli.option_group import with_option_groups
 from qacache.cli.options import ConfigOption, DbOption, JsonOption, command_app, exit_statuses
-from qacache.cli.selecting import SelectionOptions
-from qacache.cli.text import printable
+from qacache.cli.selecting import SelectionOptions, known_places
 from qacache.config import load
 from qacache.errors import UsageError
 from qacache.selection import RANDOM
@@ -21,7 +19,7 @@ from qacache.store.ordering import SORT_COLUMNS, parse_sort
 from qacache.store.search import Search
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from qacache.selection import SortKey
 
@@ -83,11 +81,10 @@ def find(
     selection = options.selection(texts or (), usual_statuses=("ok",))
     settings = load(config_path=config, flags={"db.path": db}).config
     with Search(settings.db.path, timeout_s=options.where_timeout_s()) as search:
-        folders = options.folders(search.reader)
-        selection = replace(selection, under=tuple(filter(None, folders.values())))
-        is_partial = _tell_unknown(folders)
-        if selection.under or not folders:
-            is_partial |= write_files(search, selection, form, order, limit)
+        places = known_places(search.reader, options.under)
+        is_partial = not places.are_complete
+        if places.names or places.are_complete:
+            is_partial |= write_files(search, replace(selection, under=places.names), form, order, limit)
     raise typer.Exit(NOT_ALL if is_partial else 0)
 
 
@@ -95,9 +92,3 @@ def _order(sort: Sequence[str], is_random: bool) -> tuple[SortKey, ...]:
     if sort and is_random:
         raise UsageError("a random order cannot be sorted", hint="choose one of --sort and --random")
     return (RANDOM,) if is_random else parse_sort(sort)
-
-
-def _tell_unknown(folders: Mapping[bytes, bytes | None]) -> bool:
-    unknown = [path for path, known in folders.items() if known is None]
-    sys.stderr.writelines(f"qacache: not in the store: {printable(path)}\n" for path in unknown)
-    return bool(unknown)

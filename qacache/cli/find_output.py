@@ -14,6 +14,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from qacache.cli.columns import HEAD, MEDIA, row_of, sql_of
+from qacache.cli.raw_output import raw_writer, write_paths
 from qacache.cli.text import json_line, printable, tsv_line
 from qacache.config.near import nearest
 from qacache.errors import UsageError
@@ -113,7 +114,7 @@ def _form(chosen: Format, columns: tuple[str, ...], line_end: bytes) -> Form:
         case Format.M3U8:
             return Form(sql_of(["duration_s"]), _write_playlist)
         case Format.PATHS:
-            return Form((), partial(_write_paths, line_end))
+            return Form((), lambda found: write_paths((each.path for each in found), line_end))
         case _:
             assert_never(chosen)
 
@@ -158,30 +159,9 @@ def _sheet_line() -> Callable[[Sequence[object]], str]:
 def _write_playlist(found: Iterable[Found]) -> int:
     from qacache import playlist
 
-    write = _write_bytes()
+    write = raw_writer()
     write(playlist.HEADER)
     for each in found:
         (duration_s,) = each.values
         write(playlist.entry(each.path, duration_s))
     return 0
-
-
-def _write_paths(line_end: bytes, found: Iterable[Found]) -> int:
-    write = _write_bytes()
-    unfit = 0
-    for each in found:
-        if line_end in each.path:
-            unfit += 1
-            sys.stderr.write(f"qacache: left out, as its name has a line break: {printable(each.path)}\n")
-        else:
-            write(each.path + line_end)
-    return unfit
-
-
-def _write_bytes() -> Callable[[bytes], object]:
-    """Return what writes bytes as they are; what a terminal would act on is made visible there."""
-    if not sys.stdout.isatty():
-        return sys.stdout.buffer.write
-    return lambda data: sys.stdout.write(
-        "".join(f"{printable(line)}\n" for line in data.removesuffix(b"\n").split(b"\n"))
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -28,8 +29,19 @@ _SLOW_S = 1.0
 
 def progress_display(run: Run, expected: int | None, is_stopping: Callable[[], bool]) -> Live:
     """Return the display of `run`, a context manager; `expected` is how many files there will be, where known."""
-    display = _Display(run, expected, is_stopping)
-    return Live(get_renderable=display.render, console=Console(stderr=True), refresh_per_second=8, transient=True)
+    return live(_Display(run, expected, is_stopping).render)
+
+
+def live(render: Callable[[], Group]) -> Live:
+    """Return the display of what `render` returns, again and again: on stderr, gone when it ends."""
+    return Live(
+        get_renderable=render,
+        console=Console(stderr=True),
+        refresh_per_second=8,
+        transient=True,
+        # around the display, what is printed passes through it; into a file or a pipe, it must not
+        redirect_stdout=sys.stdout.isatty(),
+    )
 
 
 class _Display:

@@ -1,24 +1,25 @@
 """The options that say which files are meant, the same for all commands that have them.
 
-In: what was typed. Out: a `Selection`, with folders as the store calls them.
+In: what was typed. Out: a `Selection`, and files and folders as the store calls them.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from qacache.cli.text import printable
 from qacache.config.keys import Key
 from qacache.config.kinds import DURATION
-from qacache.errors import UsageError
 from qacache.paths import absolute
 from qacache.selection import BRIGHT
-from qacache.selection_text import HDR_FORMATS, ORIENTATIONS, RESOLUTIONS, STATUSES, parse_selection
+from qacache.selection_text import HDR_FORMATS, ORIENTATIONS, RESOLUTIONS, STATUSES, parse_selection, parse_text
 
 if TYPE_CHECKING:
     from qacache.selection import Selection
@@ -33,6 +34,9 @@ def _option(name: str, metavar: str, help_text: str, values: Sequence[str] = ())
     return typer.Option(f"--{name}", metavar=metavar, help=listed, show_default=False, autocompletion=completion)
 
 
+UnderOption = Annotated[list[str] | None, _option("under", "PATH", "Only what is at or below PATH.")]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelectionOptions:
     """What was typed of each criterion."""
@@ -40,7 +44,7 @@ class SelectionOptions:
     name: Annotated[
         list[str] | None, _option("name", "PATTERN", "Only such names, in any case: '*holiday*', 'img_*.mov'.")
     ] = None
-    under: Annotated[list[str] | None, _option("under", "PATH", "Only what is at or below PATH.")] = None
+    under: UnderOption = None
     status: Annotated[
         list[str] | None, _option("status", "STATUS", "Only what was so at the last scan; by default ok", STATUSES)
     ] = None
@@ -90,10 +94,7 @@ class SelectionOptions:
 
     def where_timeout_s(self) -> float:
         """Return the seconds that `where` may take; raises `UsageError`."""
-        try:
-            timeout_s: float = _TIMEOUT.parse(self.where_timeout, "")
-        except ValueError as error:
-            raise UsageError(f"flag --where-timeout: {error}") from error
+        timeout_s: float = parse_text(self.where_timeout, _TIMEOUT)
         return timeout_s
 
     def selection(self, texts: Sequence[str] = (), *, usual_statuses: Sequence[str] = ()) -> Selection:
@@ -108,7 +109,18 @@ class SelectionOptions:
         parsed = parse_selection({**given, "text": list(texts)}, now_s=time.time())
         return replace(parsed, where=self.where)
 
-    def folders(self, reader: Reader) -> dict[bytes, bytes | None]:
-        """Return the folders that were named, each with what the store calls it, None where it knows nothing there."""
-        named = (absolute(os.fsencode(path)) for path in self.under or ())
-        return {path: reader.name_of(path) for path in named}
+
+class Places(NamedTuple):
+    """Files and folders as the store calls them, and whether all that were named are among them."""
+
+    names: tuple[bytes, ...]
+    are_complete: bool
+
+
+def known_places(reader: Reader, paths: Sequence[str] | None) -> Places:
+    """Return the files and folders that were named; says on stderr at and below which the store knows nothing."""
+    named = [absolute(os.fsencode(path)) for path in paths or ()]
+    known = {path: reader.name_of(path) for path in named}
+    unknown = [path for path, name in known.items() if name is None]
+    sys.stderr.writelines(f"qacache: not in the store: {printable(path)}\n" for path in unknown)
+    return Places(tuple(filter(None, known.values())), not unknown)

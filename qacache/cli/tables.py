@@ -47,14 +47,14 @@ def write_table(lines: Iterable[Line]) -> None:
     answers = list(lines)
     console = Console()
     headers = _HEADERS[: next(count for width, count in _ROOM if console.width >= width)]
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = new_table()
     table.add_column(headers[0], overflow="fold", min_width=20)
     for name in headers[1:]:
         table.add_column(name, justify="right" if name in {"size", "length", "fps"} else "left", no_wrap=True)
-    folder = _common_folder([line.answer.path for line in answers])
+    folder = common_folder([line.answer.path for line in answers])
     for line in answers:
         table.add_row(*_cells(line, folder)[: len(headers)])
-    _write_below(console, folder, table)
+    write_below(console, folder, table)
 
 
 def write_found(found: Iterable[Found]) -> int:
@@ -67,18 +67,18 @@ def write_columns(columns: Sequence[str], found: Iterable[Found]) -> int:
     """Print these columns of files, see `qacache.cli.columns`, as a table; return how many were left out: none."""
     files = list(found)
     console = Console()
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = new_table()
     for name in columns:
         if name == "path":
             table.add_column(name, overflow="fold", min_width=12)
         else:
             is_number = name in _NUMBERS or name in _SHOWN
             table.add_column(name, justify="right" if is_number else "left", overflow="fold", no_wrap=is_number)
-    folder = _common_folder([each.path for each in files]) if "path" in columns else b"/"
+    folder = common_folder([each.path for each in files]) if "path" in columns else b"/"
     for each in files:
         row = row_of(each._replace(path=os.path.relpath(each.path, folder) if folder != b"/" else each.path), columns)
         table.add_row(*(_cell(name, value) for name, value in zip(columns, row, strict=True)))
-    _write_below(console, folder, table)
+    write_below(console, folder, table)
     return 0
 
 
@@ -124,11 +124,17 @@ def length_text(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _common_folder(paths: Sequence[bytes]) -> bytes:
+def new_table() -> Table:
+    """Return an empty table in the style of all."""
+    return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+
+
+def common_folder(paths: Iterable[bytes]) -> bytes:
+    """Return the deepest folder that all files are in."""
     return os.path.commonpath([os.path.dirname(path) for path in paths] or [b"/"])
 
 
-def _write_below(console: Console, folder: bytes, table: Table) -> None:
+def write_below(console: Console, folder: bytes, table: Table) -> None:
     """Print a table of names below the folder that they have in common."""
     if folder != b"/":
         console.print(Text(printable(folder), "dim"), soft_wrap=True)
