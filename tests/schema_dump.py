@@ -15,9 +15,10 @@ from pathlib import Path
 from qacache.events import Vanished
 from qacache.models import RootIdentity
 from qacache.store import migrations
+from qacache.store.proofs import Proof, Proofs, Stamp
 from qacache.store.writer import RetrySchedule, Writer
 from tests.fakes import FakeClock
-from tests.rows import failed, probed
+from tests.rows import digest_of, failed, probed
 
 SCAN_MS = 1_800_000_000_000
 
@@ -41,6 +42,9 @@ def fill(path: str) -> None:
             b"/v", RootIdentity(b"/real/v", "nfs4", "nas:/v", 2), file_count=5, scanned_ms=SCAN_MS, unlisted=[]
         )
         writer.end_scan(scan, "complete", {"found": 5})
+        stamp = Stamp(size=1001, mtime_ns=1_700_000_000_123_456_789, ctime_ns=1_700_000_001_000_000_000, inode=7)
+        with Proofs(path, busy_timeout_s=0.2) as proofs:
+            proofs.remember([Proof(1, stamp, {1001: digest_of("all of a")})])
         clock.advance(100)
         writer.write([Vanished(b"/v/gone.mp4")])
 

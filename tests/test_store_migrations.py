@@ -75,7 +75,13 @@ def future(monkeypatch: pytest.MonkeyPatch) -> Future:
 
     def use(*steps: Callable[[Database], None]) -> None:
         later = Migrations("qacache")
-        for step in (migrations.m001_files_and_media, migrations.m002_journal_and_mounts, *steps):
+        for step in (
+            migrations.m001_files_and_media,
+            migrations.m002_journal_and_mounts,
+            migrations.m003_search,
+            migrations.m004_proofs,
+            *steps,
+        ):
             later()(step)
         monkeypatch.setattr(migrations, "migrations", later)
         monkeypatch.setattr(database, "SCHEMA_VERSION", TODAY + len(steps))

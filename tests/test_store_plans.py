@@ -108,5 +108,6 @@ def test_a_transaction_takes_its_lock_at_once(store_path: str, plans: Plans) -> 
 def test_duplicates_are_counted_along_an_index(store_path: str) -> None:
     with closing(sqlite3.connect(store_path)) as connection:
         steps = [step for *_, step in connection.execute("EXPLAIN QUERY PLAN SELECT * FROM duplicates")]
-    assert any("USING INDEX file_digest" in step for step in steps)
-    assert not any("TEMP B-TREE" in step for step in steps)
+    assert any("USING COVERING INDEX file_digest" in step for step in steps)
+    # the inodes of one group at a time
+    assert [step for step in steps if "TEMP B-TREE" in step] in ([], ["USE TEMP B-TREE FOR count(DISTINCT)"])

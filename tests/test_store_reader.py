@@ -325,10 +325,17 @@ def test_the_view_of_failures_says_what_records_say(store_path: str, reader: Rea
 
 @pytest.mark.usefixtures("eventful")
 def test_the_view_of_duplicates_names_what_can_be_saved(store_path: str, writer: Writer) -> None:
-    writer.write([reused(b"/v/gone too.mp4", "c", C), Vanished(b"/v/gone too.mp4"), reused(b"/w/a.mp4", "a", A)])
+    writer.write([reused(b"/v/gone too.mp4", "c", C), Vanished(b"/v/gone too.mp4")])
+    writer.write([reused(b"/w/a.mp4", "a", A, inode=8), reused(b"/w/linked.mp4", "a", A, inode=8)])
     assert rows_of(store_path, "duplicates") == [
-        {"digest": digest_of("a").hex(), "size": 1001, "files": 3, "wasted": 2002}
+        {"digest": digest_of("a").hex(), "size": 1001, "files": 4, "copies": 2, "wasted": 1001}
     ]
+
+
+@pytest.mark.usefixtures("eventful")
+def test_hard_links_are_no_duplicates(store_path: str, writer: Writer) -> None:
+    writer.write([reused(b"/w/linked.mp4", "a", A)])
+    assert rows_of(store_path, "duplicates") == []
 
 
 @given(ms=st.integers(0, 253_402_300_799_999))

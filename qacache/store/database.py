@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # "qaca": tells a qacache store from any other SQLite file
 APPLICATION_ID = 0x71616361
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 OLDEST_SCHEMA_VERSION = 1
 
 _OTHER_STORE = "choose another store with --db"
@@ -65,6 +65,11 @@ def explanation(error: sqlite3.DatabaseError, path: str) -> StoreError:
         if sign in text:
             return kind(f"store {path} {problem} ({text})", hint=hint)
     return StoreError(f"store {path}: {text}")
+
+
+def signed(number: int) -> int:
+    """Return an unsigned 64-bit number as the signed one of the same bits, which SQLite can hold."""
+    return number - (1 << 64) if number >= 1 << 63 else number
 
 
 def open_reader(path: str) -> sqlite3.Connection:

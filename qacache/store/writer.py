@@ -19,7 +19,7 @@ from qacache.events import Failed, Planned, Probed, Reused, Unchanged, Unstable,
 from qacache.paths import as_folder, nfc, range_below
 from qacache.record import MEDIA_FIELDS, media_to_dict
 from qacache.store import journal, path_index
-from qacache.store.database import explained, open_writer
+from qacache.store.database import explained, open_writer, signed
 from qacache.store.displaced import Displaced
 from qacache.store.lock import held, lock_path
 
@@ -229,7 +229,7 @@ class Writer:
                 "INSERT OR REPLACE INTO root "
                 "(path, real_path, lower, upper, scanned_ms, file_count, filesystem, source, inode) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (root, real_path, lower, upper, scanned_ms, file_count, filesystem, source, inode and _signed(inode)),
+                (root, real_path, lower, upper, scanned_ms, file_count, filesystem, source, inode and signed(inode)),
             )
 
     def _write_one(self, connection: sqlite3.Connection, event: Event, source: _Source | None, now_ms: int) -> None:
@@ -292,8 +292,8 @@ class Writer:
                 "nfc_path": None if composed == stat.path else composed,
                 "size": stat.size,
                 "mtime_ns": stat.mtime_ns,
-                "inode": _signed(stat.inode),
-                "device": _signed(stat.device),
+                "inode": signed(stat.inode),
+                "device": signed(stat.device),
                 "digest": digest,
                 "status": status,
                 "now_ms": now_ms,
@@ -402,11 +402,6 @@ class Writer:
 def _file_id(connection: sqlite3.Connection, path: bytes) -> int:
     (file_id,) = connection.execute("SELECT id FROM file WHERE path = ?", (path,)).fetchone()
     return int(file_id)
-
-
-def _signed(number: int) -> int:
-    """Return an unsigned 64-bit number as the signed one of the same bits, which SQLite can hold."""
-    return number - (1 << 64) if number >= 1 << 63 else number
 
 
 def _compact(value: object) -> str:
