@@ -90,11 +90,12 @@ class FuseMount:
     Each of its answers takes `delay_s`. `busy_s` is for how long somebody waited for answers, of several at a time the
     sum, `most_at_a_time` how many did. What goes wrong does so for some `operations`, for the file or folder `only` by
     this name, and from the moment on at which one by the name `since` is asked for. Ends with its `with` block, and
-    nobody waits for it any more.
+    nobody waits for it any more. `tells_seconds`: of times it tells whole seconds, and no ctime but the mtime.
     """
 
-    def __init__(self, folder: Path, source: Path, *, delay_s: float = 0.0) -> None:
+    def __init__(self, folder: Path, source: Path, *, delay_s: float = 0.0, tells_seconds: bool = False) -> None:
         self.folder = folder
+        self.tells_seconds = tells_seconds
         self.delay_s = delay_s
         self.busy_s = 0.0
         self.most_at_a_time = 0
@@ -237,14 +238,23 @@ class FuseMount:
         return struct.pack("<4I2H2I2HI7I", 7, 31, 0, PARALLEL_DIROPS, 0, 0, 4096, 1, 0, 0, 0, *[0] * 7)
 
     def _look_up(self, request: Request) -> bytes:
-        attributes = _attributes(request.path)
+        attributes = self._attributes(request.path)
         with self._lock:
             node = self._nodes.setdefault(request.path, len(self._nodes) + ROOT)
             self._paths[node] = request.path
         return struct.pack("<4Q2I", node, 0, 0, 0, 0, 0) + attributes
 
     def _get_attributes(self, request: Request) -> bytes:
-        return struct.pack("<Q2I", 0, 0, 0) + _attributes(request.path)
+        return struct.pack("<Q2I", 0, 0, 0) + self._attributes(request.path)
+
+    def _attributes(self, path: bytes) -> bytes:
+        stat = os.lstat(path)
+        times_ns = [stat.st_atime_ns, stat.st_mtime_ns, stat.st_ctime_ns]
+        if self.tells_seconds:
+            times_ns = [time_ns // 10**9 * 10**9 for time_ns in (stat.st_atime_ns, *[stat.st_mtime_ns] * 2)]
+        seconds, rests = zip(*(divmod(time_ns, 10**9) for time_ns in times_ns), strict=True)
+        numbers = (stat.st_mode, stat.st_nlink, stat.st_uid, stat.st_gid, 0, 4096, 0)
+        return struct.pack("<6Q10I", stat.st_ino, stat.st_size, stat.st_blocks, *seconds, *rests, *numbers)
 
     def _open(self, request: Request) -> bytes:
         os.lstat(request.path)
@@ -274,11 +284,11 @@ class FuseMount:
         return b""
 
 
-def mounted(folder: Path, source: Path) -> FuseMount:
+def mounted(folder: Path, source: Path, *, tells_seconds: bool = False) -> FuseMount:
     """Mount `source` on `folder`, which is made if need be; skips the test where that is not possible."""
     folder.mkdir(exist_ok=True)
     try:
-        return FuseMount(folder, source)
+        return FuseMount(folder, source, tells_seconds=tells_seconds)
     except OSError as error:
         pytest.skip(f"no file system can be mounted here: {error}")
 
@@ -301,11 +311,3 @@ def _entry(path: bytes, next_offset: int) -> bytes:
     name, stat = os.path.basename(path), os.lstat(path)
     head = struct.pack("<QQII", stat.st_ino, next_offset, len(name), stat_module.S_IFMT(stat.st_mode) >> 12)
     return head + name + bytes(-len(name) % 8)
-
-
-def _attributes(path: bytes) -> bytes:
-    stat = os.lstat(path)
-    times_ns = (stat.st_atime_ns, stat.st_mtime_ns, stat.st_ctime_ns)
-    seconds, rests = zip(*(divmod(time_ns, 10**9) for time_ns in times_ns), strict=True)
-    numbers = (stat.st_mode, stat.st_nlink, stat.st_uid, stat.st_gid, 0, 4096, 0)
-    return struct.pack("<6Q10I", stat.st_ino, stat.st_size, stat.st_blocks, *seconds, *rests, *numbers)

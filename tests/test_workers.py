@@ -332,6 +332,73 @@ class TestWithin:
         over.set()
 
 
+@given(numbers=st.lists(st.integers()), room=st.integers(1, 4))
+def test_results_come_in_the_order_of_the_items_where_that_is_wanted(numbers: list[int], room: int) -> None:
+    workers = Workers(double, make_executor=lambda: InlineExecutor(), room=room)
+
+    assert list(workers.in_order(numbers)) == [double(number) for number in numbers]
+
+
+def test_what_is_done_before_its_turn_waits_for_it_and_takes_room() -> None:
+    executor = HeldExecutor()
+    taken: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(6):
+            taken.append(number)
+            yield number
+
+    results = Workers(double, make_executor=lambda: executor, room=3).in_order(numbers())
+
+    assert next(results) == Waiting()
+    executor.run(2)
+    executor.run(1)
+    assert next(results) == Waiting()
+    # one more is taken, but there is no room to begin it
+    assert taken == [0, 1, 2, 3]
+    assert len(executor.pending) == 1
+    executor.run()
+    assert [next(results) for _ in range(3)] == ["0", "2", "4"]
+    assert next(results) == Waiting()
+    while executor.pending:
+        executor.run()
+    assert list(results) == ["6", "8", "10"]
+
+
+def test_results_in_order_do_not_wait_for_room_to_run_out() -> None:
+    workers = Workers(double, make_executor=lambda: InlineExecutor(), room=100)
+    taken: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(10):
+            taken.append(number)
+            yield number
+
+    assert next(workers.in_order(numbers())) == "0"
+    assert taken == [0]
+
+
+def test_after_a_stop_what_waits_in_order_is_dropped_and_what_runs_may_end() -> None:
+    executor = HeldExecutor()
+    workers = Workers(double, make_executor=lambda: executor, room=3)
+    results = workers.in_order(range(10))
+    assert next(results) == Waiting()
+    executor.run()
+
+    workers.stop()
+
+    assert list(results) == ["0"]
+    assert all(future.cancelled() for future, _ in executor.pending)
+
+
+def test_a_job_that_fails_in_order_tells_whoever_iterates() -> None:
+    workers = Workers(lambda number: 1 // number, make_executor=lambda: InlineExecutor(), room=2)
+    results = workers.in_order([1, 0, 1])
+    assert next(results) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
 # errands
 
 # for steps that are taken at once; one that hangs is given up much sooner

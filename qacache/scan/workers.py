@@ -204,12 +204,44 @@ class Workers(Generic[Work, Result]):
         finally:
             self._drop()
 
-    def _begin(self, item: Work) -> None:
+    def in_order(self, items: Iterable[Work]) -> Iterator[Result | Waiting]:
+        """Yield the job's result for each of `items`, in their order; `Waiting` where the next one takes a while.
+
+        What is done before its turn takes room until then: memory stays flat, however long the first one takes.
+        """
+        try:
+            for item in items:
+                while len(self._running) >= self._room and not self._is_stopped:
+                    yield from self._oldest(_TICK_S)
+                self._begin(item, tell=False)
+                while self._running and next(iter(self._running)).done():
+                    yield from self._oldest(0.0)
+            while self._running:
+                if self._is_stopped:
+                    self._drop()
+                    if not self._patience_s():
+                        return
+                yield from self._oldest(_TICK_S)
+        finally:
+            self._drop()
+
+    def _oldest(self, timeout_s: float) -> Iterator[Result | Waiting]:
+        """Yield the result of what was begun first, `Waiting` if there is none yet, nothing for what was dropped."""
+        future = next(iter(self._running))
+        if not future.cancelled() and not wait([future], timeout_s).done:
+            yield Waiting()
+            return
+        del self._running[future]
+        if not future.cancelled():
+            yield future.result()
+
+    def _begin(self, item: Work, *, tell: bool = True) -> None:
         if not self._is_stopped:
             job = _Job(item)
             future = self._executor.submit(self._run, job)
             self._running[future] = job
-            future.add_done_callback(self._finished.put)
+            if tell:
+                future.add_done_callback(self._finished.put)
 
     def _run(self, job: _Job[Work]) -> Result:
         with self._turn(job.item):

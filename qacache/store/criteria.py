@@ -68,6 +68,11 @@ def path_ranges(selection: Selection) -> list[tuple[bytes, bytes]]:
     return ranges
 
 
+def within(ranges: Iterable[tuple[bytes, bytes]]) -> Condition:
+    """Return the condition of being in one of `ranges`."""
+    return _any(Condition("(file.path >= ? AND file.path < ?)", each) for each in ranges)
+
+
 def in_ranges(ranges: Sequence[tuple[bytes, bytes]]) -> Condition:
     """Return the query for the ids of all files in `ranges`, however many these are."""
     marks = ", ".join(["(?, ?)"] * len(ranges))
@@ -163,7 +168,7 @@ def _of_place(selection: Selection, after_path: bytes | None) -> Iterator[Condit
     if ranges:
         yield Condition("file.path < ?", (ranges[-1][1],))
     if 1 < len(ranges) <= FEW_RANGES:
-        yield _any(Condition("(file.path >= ? AND file.path < ?)", each) for each in ranges)
+        yield within(ranges)
 
 
 def _of_names(selection: Selection) -> Iterator[Condition]:
