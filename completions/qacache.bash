@@ -38,6 +38,7 @@ _qacache() {
             " export") command="export" ;;
             " scans") command="scans" ;;
             " diff") command="diff" ;;
+            " dupes") command="dupes" ;;
             " stats") command="stats" ;;
             " config") command="config" ;;
             "config show") command="config show" ;;
@@ -87,6 +88,10 @@ _qacache() {
         "diff --limit") :; return ;;
         "diff --under") _qacache_names -f roots; return ;;
         "diff --config" | "diff --db") _qacache_names -f; return ;;
+        "dupes --under" | "dupes --keep-under") _qacache_names -f roots; return ;;
+        "dupes --min-size" | "dupes --limit") :; return ;;
+        "dupes --keep") _qacache_words 'newest oldest shortest-path longest-path first-path'; return ;;
+        "dupes --config" | "dupes --db") _qacache_names -f; return ;;
         "stats --under") _qacache_names -f roots; return ;;
         "stats --config" | "stats --db") _qacache_names -f; return ;;
         "config show --config" | "config show --db") _qacache_names -f; return ;;
@@ -115,6 +120,7 @@ _qacache() {
             "export") _qacache_words '--format --config --db --json -h --help' ;;
             "scans") _qacache_words '--limit --config --db --json -h --help' ;;
             "diff") _qacache_words '--limit --under --config --db --json -h --help' ;;
+            "dupes") _qacache_words '--under --min-size --limit --verify --keep --keep-under --print0 -0 --config --db --json -h --help' ;;
             "stats") _qacache_words '--under --config --db --json -h --help' ;;
             "config") _qacache_words '-h --help' ;;
             "config show") _qacache_words '--config --db --json -h --help' ;;
@@ -134,7 +140,7 @@ _qacache() {
         return
     fi
     case "$command" in
-        "") _qacache_words 'scan lookup find why probe reprobe failures export scans diff stats config doctor migrate vacuum backup completions' ;;
+        "") _qacache_words 'scan lookup find why probe reprobe failures export scans diff dupes stats config doctor migrate vacuum backup completions' ;;
         "scan") _qacache_names -d roots ;;
         "lookup") _qacache_names -f roots ;;
         "find") : ;;

@@ -17,7 +17,7 @@ function __qacache_roots
     qacache completions roots 2>/dev/null
 end
 
-set -g __qacache_commands 'scan' 'lookup' 'find' 'why' 'probe' 'reprobe' 'failures' 'export' 'scans' 'diff' 'stats' 'config' 'config show' 'config init' 'config path' 'doctor' 'migrate' 'vacuum' 'backup' 'backup create' 'backup list' 'backup verify' 'backup restore' 'backup prune' 'completions'
+set -g __qacache_commands 'scan' 'lookup' 'find' 'why' 'probe' 'reprobe' 'failures' 'export' 'scans' 'diff' 'dupes' 'stats' 'config' 'config show' 'config init' 'config path' 'doctor' 'migrate' 'vacuum' 'backup' 'backup create' 'backup list' 'backup verify' 'backup restore' 'backup prune' 'completions'
 
 complete -c qacache -f
 complete -c qacache -n '__qacache_is' -a scan -d 'Find the videos below folders, and remember what is in them'
@@ -30,6 +30,7 @@ complete -c qacache -n '__qacache_is' -a failures -d 'List the files that failed
 complete -c qacache -n '__qacache_is' -a export -d 'Print all that is stored, a JSON record a line'
 complete -c qacache -n '__qacache_is' -a scans -d 'List the scans there were, the newest first'
 complete -c qacache -n '__qacache_is' -a diff -d 'Say what changed in the library, in which folders and files'
+complete -c qacache -n '__qacache_is' -a dupes -d 'List the files that have the same content, those first that waste most'
 complete -c qacache -n '__qacache_is' -a stats -d 'Say how much there is: files, bytes and hours'
 complete -c qacache -n '__qacache_is' -a config -d 'See, make and find the configuration'
 complete -c qacache -n '__qacache_is' -a doctor -d 'Check all that qacache needs, and say what to do about it'
@@ -145,6 +146,17 @@ complete -c qacache -n '__qacache_is diff' -l config -r -F -d 'Read this TOML fi
 complete -c qacache -n '__qacache_is diff' -l db -r -F -d 'Use the store in this SQLite database.'
 complete -c qacache -n '__qacache_is diff' -l json -d 'Print JSON, an object a line.'
 complete -c qacache -n '__qacache_is diff' -s h -l help -d 'Show the help.'
+complete -c qacache -n '__qacache_is dupes' -l under -r -F -a '(__qacache_roots)' -d 'Only what is at or below PATH.'
+complete -c qacache -n '__qacache_is dupes' -l min-size -x -d 'Only files of this size or more: 100M, 2G or 4GiB.'
+complete -c qacache -n '__qacache_is dupes' -l limit -x -d 'Only the N groups that waste most; 0: all. [default: all; a table: 20]'
+complete -c qacache -n '__qacache_is dupes' -l verify -d 'Read the files, and list only what is equal byte for byte.'
+complete -c qacache -n '__qacache_is dupes' -l keep -x -a 'newest oldest shortest-path longest-path first-path' -d 'With --verify: say which copy of each group stays, and print the paths of the others.'
+complete -c qacache -n '__qacache_is dupes' -l keep-under -r -F -a '(__qacache_roots)' -d 'With --keep: all copies at or below PATH stay.'
+complete -c qacache -n '__qacache_is dupes' -l print0 -s 0 -d 'With --keep: print each path with NUL at its end, for xargs -0.'
+complete -c qacache -n '__qacache_is dupes' -l config -r -F -d 'Read this TOML file, and no other.'
+complete -c qacache -n '__qacache_is dupes' -l db -r -F -d 'Use the store in this SQLite database.'
+complete -c qacache -n '__qacache_is dupes' -l json -d 'Print JSON, an object a line.'
+complete -c qacache -n '__qacache_is dupes' -s h -l help -d 'Show the help.'
 complete -c qacache -n '__qacache_is stats' -l under -r -F -a '(__qacache_roots)' -d 'Only what is at and below PATH; may be repeated.'
 complete -c qacache -n '__qacache_is stats' -l config -r -F -d 'Read this TOML file, and no other.'
 complete -c qacache -n '__qacache_is stats' -l db -r -F -d 'Use the store in this SQLite database.'

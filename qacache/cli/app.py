@@ -28,6 +28,7 @@ _COMMANDS = (
     "export",
     "scans",
     "diff",
+    "dupes",
     "stats",
     "config",
     "doctor",

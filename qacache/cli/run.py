@@ -52,7 +52,7 @@ def show_run(
     report = _JsonReport() if as_json else _TextReport()
     refused: RootRefused | None = None
     # closed whatever happens, while the store is still open: that stores what is finished
-    with _stopped_by_signals(run) as is_stopping, closing(events), _progress(run, expected, is_stopping):
+    with stopped_by_signals(run.stop) as is_stopping, closing(events), _progress(run, expected, is_stopping):
         try:
             for event in events:
                 report.add(event)
@@ -142,8 +142,8 @@ def rate_text(files_per_s: float) -> str:
 
 
 @contextmanager
-def _stopped_by_signals(run: Run) -> Iterator[Callable[[], bool]]:
-    """Let Ctrl-C, SIGTERM and the end of the terminal end the run in order; the second one ends it at once.
+def stopped_by_signals(stop: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+    """Let Ctrl-C, SIGTERM and the end of the terminal end a run in order, by `stop`; the second one ends it at once.
 
     What the block gets says whether that has happened.
     """
@@ -156,7 +156,7 @@ def _stopped_by_signals(run: Run) -> Iterator[Callable[[], bool]]:
         with suppress(OSError):  # the terminal may be gone
             if not os.isatty(2):  # the progress display says so itself
                 os.write(2, b"stopping: storing what is finished\n")
-        run.stop()
+        stop()
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup(1) wants the run to go on
