@@ -46,6 +46,7 @@ check: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	@scripts/system-packages ffmpeg exiftool sqlite3
+	@scripts/system-packages jdupes || echo 'going on without it' >&2
 	$(BIN)/python -m benchmarks $(if $(MEDIA),--media "$(MEDIA)")
 
 generate: $(VENV)/installed-dev

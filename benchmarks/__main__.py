@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.backups import backups
+from benchmarks.duplicates import candidates, verified
 from benchmarks.finding import searches
 from benchmarks.library import fill_store, make_tree
 from benchmarks.measure import HEADER, QACACHE, Row, in_turns, peak_memory_bytes, run
@@ -91,6 +92,8 @@ def main() -> int:
         add(lookup(work, db))
         add(searches(work, db))
         add(backups(work, db))
+        add(candidates(work))
+        add(verified(work))
     return 0 if all(row.is_reached for row in rows) else 1
 
 

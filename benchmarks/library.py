@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from benchmarks.varied import name_of, probe_of, size_of
@@ -58,17 +58,17 @@ def make_tree(folder: Path, count: int, first: int = 0) -> None:
 
 def fill_store(path: Path, roots: Sequence[Path]) -> int:
     """Write a row for each file below `roots`, through the store; return how many."""
+    return write_rows(path, _events(roots))
+
+
+def write_rows(path: Path, events: Iterator[Probed]) -> int:
+    """Write a row for each event, through the store, which is made if need be; return how many."""
     rows = 0
     with Store(str(path), retries=RetrySchedule(3600, 86400), create=True) as store:
-        batch: list[Probed] = []
-        for event in _events(roots):
-            batch.append(event)
-            if len(batch) == _BATCH:
-                store.writer.write(batch)
-                rows += len(batch)
-                batch = []
-        store.writer.write(batch)
-    return rows + len(batch)
+        while batch := list(islice(events, _BATCH)):
+            store.writer.write(batch)
+            rows += len(batch)
+    return rows
 
 
 def _events(roots: Sequence[Path]) -> Iterator[Probed]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
+import sys
 import sysconfig
 import time
 from dataclasses import dataclass
@@ -40,6 +40,15 @@ class Row:
 
 QACACHE = str(Path(sysconfig.get_path("scripts")) / "qacache")
 """The command that is measured."""
+
+_STARTER = """
+import os, sys
+null = os.open(os.devnull, os.O_RDWR)
+actions = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, null, 1)]
+_, status, usage = os.wait4(os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=actions), 0)
+print(usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
 
 HEADER = f"{'what':52} {'ratio':>7}  {'wanted':>8}  {'':5}  {'qacache':>22} : the other"
 
@@ -91,9 +100,8 @@ def tree_memory_bytes(pid: int) -> int:
 
 def peak_memory_bytes(command: Sequence[str]) -> int:
     """Return the largest resident memory that a command has."""
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{command} ended with {process.returncode}")
-    return usage.ru_maxrss * 1024
+    # Linux counts what whoever starts a program holds at that moment as the program's: it is started by a small one
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", _STARTER, *command], capture_output=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{command} ended with {done.returncode}: {done.stderr.decode(errors='replace')}")
+    return int(done.stdout) * 1024
