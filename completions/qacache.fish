@@ -150,7 +150,7 @@ complete -c qacache -n '__qacache_is dupes' -l under -r -F -a '(__qacache_roots)
 complete -c qacache -n '__qacache_is dupes' -l min-size -x -d 'Only files of this size or more: 100M, 2G or 4GiB.'
 complete -c qacache -n '__qacache_is dupes' -l limit -x -d 'Only the N groups that waste most; 0: all. [default: all; a table: 20]'
 complete -c qacache -n '__qacache_is dupes' -l verify -d 'Read the files, and list only what is equal byte for byte.'
-complete -c qacache -n '__qacache_is dupes' -l keep -x -a 'newest oldest shortest-path longest-path first-path' -d 'With --verify: say which copy of each group stays, and print the paths of the others.'
+complete -c qacache -n '__qacache_is dupes' -l keep -x -a 'newest oldest shortest-path longest-path first-path' -d 'Say which copy of each group stays, and print the paths of the others; implies --verify.'
 complete -c qacache -n '__qacache_is dupes' -l keep-under -r -F -a '(__qacache_roots)' -d 'With --keep: all copies at or below PATH stay.'
 complete -c qacache -n '__qacache_is dupes' -l print0 -s 0 -d 'With --keep: print each path with NUL at its end, for xargs -0.'
 complete -c qacache -n '__qacache_is dupes' -l config -r -F -d 'Read this TOML file, and no other.'

@@ -52,7 +52,8 @@ def dupes(
     keep: Annotated[
         Rule | None,
         typer.Option(
-            metavar="RULE", help="With --verify: say which copy of each group stays, and print the paths of the others."
+            metavar="RULE",
+            help="Say which copy of each group stays, and print the paths of the others; implies --verify.",
         ),
     ] = None,
     keep_under: Annotated[
@@ -72,12 +73,12 @@ def dupes(
     gently as their mounts are to be treated, and remembers what it found: only what is new or changed is read again.
 
     Hard links are one copy: they waste nothing. --keep wants a RULE: newest, oldest, shortest-path, longest-path or
-    first-path. Of each group one copy stays, with all its names; the paths of the others are printed, a path a line.
-    Nothing is ever deleted.
+    first-path. Of each group one copy stays, with all its names; the paths of the others are printed, a path a line,
+    once they are proven to be copies. Nothing is ever deleted.
 
     Prints a table on a terminal, and tab-separated lines elsewhere.
     """
-    _refuse_nonsense(verify=verify, keep=keep, keep_under=keep_under, print0=print0, json=json)
+    _refuse_nonsense(keep=keep, keep_under=keep_under, print0=print0, json=json)
     smallest = 1 if min_size is None else parse_text(min_size, _MIN_SIZE)
     settings = load(config_path=config, flags={"db.path": db}).config
     with Reader(settings.db.path) as reader:
@@ -86,7 +87,8 @@ def dupes(
     status = 0 if places.are_complete else NOT_FOUND
     if status and not places.names:
         raise typer.Exit(status)
-    if verify:
+    # what only looks like a copy must not be what somebody removes
+    if verify or keeper:
         from qacache.cli.verifying import verifying
 
         with verifying(settings, min_size=smallest, under=places.names, most=limit or None) as verified:
@@ -100,11 +102,8 @@ def dupes(
     raise typer.Exit(status)
 
 
-def _refuse_nonsense(*, verify: bool, keep: Rule | None, keep_under: object, print0: bool, json: bool) -> None:
+def _refuse_nonsense(*, keep: Rule | None, keep_under: object, print0: bool, json: bool) -> None:
     """Raise `UsageError` for options that do not go together."""
-    if keep and not verify:
-        # what only looks like a copy must not be what somebody removes
-        raise UsageError("candidates may differ: none of them is to be removed", hint="--keep goes with --verify")
     if keep_under and not keep:
         raise UsageError("nothing is chosen to be kept", hint="--keep-under goes with --keep RULE")
     if print0 and (json or not keep):
