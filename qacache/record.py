@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import MISSING, dataclass, fields
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
 
 from qacache.errors import QacacheError
 from qacache.models import MediaInfo, Stage, Status, Stream
@@ -23,22 +23,24 @@ class BadRecord(QacacheError):
     """A mapping is not of the record's shape; the message names the field."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedFailure:
-    """The last failure of a file. `attempts` counts those at this size, mtime and prober."""
+class RecordedFailure(NamedTuple):
+    """The last failure of a file. `attempts` counts those at this size and mtime with `prober`, None where none ran."""
 
     stage: Stage
     reason: str
     message: str
     attempts: int
+    failed_ms: int
     next_retry_ms: int
+    prober: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """All that the store knows of one file. Times ending in `_ms` are milliseconds since the epoch.
 
-    `media` of a file that is not `ok` is what was last known of the same content. `digest` is in hex.
+    `media` of a file that is not `ok` is what was last known of the same content; `parser_version` is that of the
+    parser which read the prober's answer. `digest` is in hex.
     """
 
     path: bytes
@@ -50,8 +52,34 @@ class Record:
     last_seen_ms: int
     probed_ms: int | None = None
     prober: str | None = None
+    parser_version: int | None = None
     media: MediaInfo | None = None
     error: RecordedFailure | None = None
+
+
+class Entry(NamedTuple):
+    """The same as a `Record`, as the store has it: what moves between stores need not be taken apart.
+
+    `media` has the values of `MEDIA_FIELDS`, `tags` and `streams` are the JSON of those fields; the three are None
+    together, but that `tags` and `streams` alone are of what came from where these are not told. `raw` is the JSON of
+    the prober's whole answer, zlib, where that is known and was asked for.
+    """
+
+    path: bytes
+    size: int
+    mtime_ns: int
+    digest: str | None
+    status: Status
+    first_seen_ms: int
+    last_seen_ms: int
+    probed_ms: int | None
+    prober: str | None
+    parser_version: int | None
+    media: tuple[Any, ...] | None
+    tags: str | None
+    streams: str | None
+    error: RecordedFailure | None
+    raw: bytes | None = None
 
 
 def path_fields(path: bytes) -> dict[str, str]:
@@ -80,6 +108,15 @@ def path_from_fields(record: Mapping[str, Any]) -> bytes:
 def to_dict(record: Record) -> dict[str, Any]:
     """Return the record as it is written, ready for JSON."""
     return {
+        **head_to_dict(record),
+        "media": media_to_dict(record.media) if record.media else None,
+        "error": failure_to_dict(record.error) if record.error else None,
+    }
+
+
+def head_to_dict(record: Record | Entry) -> dict[str, Any]:
+    """Return what the record has before `media` and `error`."""
+    return {
         **path_fields(record.path),
         "size": record.size,
         "mtime_ns": record.mtime_ns,
@@ -89,8 +126,7 @@ def to_dict(record: Record) -> dict[str, Any]:
         "last_seen": iso_time(record.last_seen_ms),
         "probed_at": iso_time(record.probed_ms),
         "prober": record.prober,
-        "media": media_to_dict(record.media) if record.media else None,
-        "error": _failure_to_dict(record.error) if record.error else None,
+        "parser_version": record.parser_version,
     }
 
 
@@ -116,6 +152,7 @@ def from_dict(record: Mapping[str, Any]) -> Record:
         last_seen_ms=_time(record, "last_seen"),
         probed_ms=None if record.get("probed_at") is None else _time(record, "probed_at"),
         prober=_optional(record, "prober", str),
+        parser_version=_optional(record, "parser_version", int),
         media=None if (media := _optional(record, "media", dict)) is None else media_from_dict(media),
         error=None if (error := _optional(record, "error", dict)) is None else _failure_from_dict(error),
     )
@@ -157,6 +194,19 @@ def stream_from_dict(stream: Mapping[str, Any]) -> Stream:
     return Stream(**known)
 
 
+def failure_to_dict(failure: RecordedFailure) -> dict[str, Any]:
+    """Return `failure` as the record has it."""
+    return {
+        "stage": failure.stage,
+        "reason": failure.reason,
+        "message": failure.message,
+        "attempts": failure.attempts,
+        "failed_at": iso_time(failure.failed_ms),
+        "next_retry": iso_time(failure.next_retry_ms),
+        "prober": failure.prober,
+    }
+
+
 def _defaults(kind: type) -> list[tuple[str, object]]:
     return [
         (each.name, each.default_factory() if each.default_factory is not MISSING else each.default)
@@ -173,16 +223,6 @@ MEDIA_FIELDS = tuple(each.name for each in fields(MediaInfo) if each.name not in
 """The names of the fields of `MediaInfo` that hold one value each, in order."""
 
 
-def _failure_to_dict(failure: RecordedFailure) -> dict[str, Any]:
-    return {
-        "stage": failure.stage,
-        "reason": failure.reason,
-        "message": failure.message,
-        "attempts": failure.attempts,
-        "next_retry": iso_time(failure.next_retry_ms),
-    }
-
-
 def _failure_from_dict(error: Mapping[str, Any]) -> RecordedFailure:
     stage = _expect(error, "stage", str)
     if stage not in get_args(Stage):
@@ -192,7 +232,9 @@ def _failure_from_dict(error: Mapping[str, Any]) -> RecordedFailure:
         reason=_expect(error, "reason", str),
         message=_expect(error, "message", str),
         attempts=_expect(error, "attempts", int),
+        failed_ms=_time(error, "failed_at"),
         next_retry_ms=_time(error, "next_retry"),
+        prober=_optional(error, "prober", str),
     )
 
 

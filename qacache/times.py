@@ -6,13 +6,18 @@ import time
 from functools import lru_cache
 
 
-@lru_cache
 def iso_time(ms: int | None) -> str | None:
     """Return milliseconds since the epoch as `2026-11-22T11:28:00.123Z`."""
     if ms is None:
         return None
     seconds, rest = divmod(ms, 1000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:03d}Z"
+    return f"{_iso_second(seconds)}.{rest:03d}Z"
+
+
+# what is stored together was seen in the same second
+@lru_cache
+def _iso_second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def iso_time_ms(text: str) -> int:

@@ -79,7 +79,7 @@ def timeless(records: Iterable[Record]) -> list[Record]:
             first_seen_ms=0,
             last_seen_ms=0,
             probed_ms=None,
-            error=record.error and dataclasses.replace(record.error, next_retry_ms=0),
+            error=record.error and record.error._replace(failed_ms=0, next_retry_ms=0),
         )
         for record in records
     ]

@@ -59,7 +59,16 @@ MEDIA = of_fields(
     tags=st.dictionaries(TEXTS, TEXTS, max_size=3),
     streams=st.lists(STREAMS, max_size=2).map(tuple),
 )
-FAILURES = st.builds(RecordedFailure, st.sampled_from(get_args(Stage)), TEXTS, TEXTS, st.integers(1, 99), MOMENTS)
+FAILURES = st.builds(
+    RecordedFailure,
+    stage=st.sampled_from(get_args(Stage)),
+    reason=TEXTS,
+    message=TEXTS,
+    attempts=st.integers(1, 99),
+    failed_ms=MOMENTS,
+    next_retry_ms=MOMENTS,
+    prober=maybe(TEXTS),
+)
 RECORDS = st.builds(
     Record,
     path=PATHS,
@@ -71,6 +80,7 @@ RECORDS = st.builds(
     last_seen_ms=MOMENTS,
     probed_ms=maybe(MOMENTS),
     prober=maybe(TEXTS),
+    parser_version=maybe(NUMBERS),
     media=maybe(MEDIA),
     error=maybe(FAILURES),
 )
@@ -85,6 +95,7 @@ EXAMPLE = Record(
     last_seen_ms=1_800_000_000_001,
     probed_ms=1_800_000_000_002,
     prober="ffprobe 5.1.9",
+    parser_version=1,
     media=MediaInfo(
         format_name="mov,mp4",
         duration_s=1.5,
@@ -95,7 +106,7 @@ EXAMPLE = Record(
             Stream(index=1),
         ),
     ),
-    error=RecordedFailure("probe", "timeout", "took too long", 2, 1_800_000_000_003),
+    error=RecordedFailure("probe", "timeout", "took too long", 2, 1_800_000_000_003, 1_800_000_000_004, "libav 8.1"),
 )
 
 
@@ -122,13 +133,16 @@ def test_a_record_has_its_documented_shape() -> None:
         "last_seen": "2027-01-15T08:00:00.001Z",
         "probed_at": "2027-01-15T08:00:00.002Z",
         "prober": "ffprobe 5.1.9",
+        "parser_version": 1,
     }
     assert error == {
         "stage": "probe",
         "reason": "timeout",
         "message": "took too long",
         "attempts": 2,
-        "next_retry": "2027-01-15T08:00:00.003Z",
+        "failed_at": "2027-01-15T08:00:00.003Z",
+        "next_retry": "2027-01-15T08:00:00.004Z",
+        "prober": "libav 8.1",
     }
     streams = media.pop("streams")
     assert {name: value for name, value in media.items() if value is not None} == {
@@ -165,7 +179,7 @@ def test_an_unknown_path_has_the_fields_of_every_record() -> None:
     assert unknown["status"] == "unknown"
 
 
-@pytest.mark.parametrize("name", ["error", "media", "prober", "probed_at", "digest"])
+@pytest.mark.parametrize("name", ["error", "media", "prober", "parser_version", "probed_at", "digest"])
 def test_what_may_be_null_may_be_missing(name: str) -> None:
     written = to_dict(EXAMPLE)
     del written[name]
@@ -203,6 +217,7 @@ def changed(place: str, value: object) -> dict[str, Any]:
         *(("media.streams.0.index", None), ("media.streams.0.disposition", 5), ("media.streams.0.side_data_types", 5)),
         *(("error", "bad"), ("error.stage", "unheard"), ("error.stage", None), ("error.reason", 5)),
         *(("error.message", None), ("error.attempts", "2"), ("error.next_retry", "soon"), ("error.next_retry", None)),
+        *(("error.failed_at", None), ("error.prober", 5), ("parser_version", "1")),
     ],
 )
 def test_what_is_no_record_is_refused_by_the_name_of_the_field(place: str, value: object) -> None:

@@ -79,6 +79,7 @@ def test_a_probed_file_is_stored_with_all_that_is_known(store_path: str, writer:
         last_seen_ms=START_MS,
         probed_ms=START_MS,
         prober="fake 1",
+        parser_version=3,
         media=event.probe.media,
     )
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from qacache.models import Stage
 from qacache.paths import outermost, range_below
+from qacache.record import RecordedFailure, failure_to_dict
 from qacache.store.database import explained, open_reader
 from qacache.store.reader import Reader
-from qacache.times import iso_time
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Iterator
@@ -44,15 +44,7 @@ class FailedFile(NamedTuple):
 
 def failure_dict(failed: FailedFile) -> dict[str, Any]:
     """Return what there is to tell of a failure besides the path, ready for JSON. Times are UTC, ISO 8601."""
-    return {
-        "stage": failed.stage,
-        "reason": failed.reason,
-        "message": failed.message,
-        "attempts": failed.attempts,
-        "failed_at": iso_time(failed.failed_ms),
-        "next_retry": iso_time(failed.next_retry_ms),
-        "prober": failed.prober,
-    }
+    return failure_to_dict(RecordedFailure(*failed[1:]))
 
 
 FAILURE_COLUMNS = tuple(f"failure.{name}" for name in FailedFile._fields[1:])
