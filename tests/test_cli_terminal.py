@@ -23,6 +23,22 @@ def plain(screen: str) -> str:
     return ESCAPE.sub("", screen)
 
 
+def left_on_screen(out: str) -> list[str]:
+    """The lines that are there at the end, but for empty ones, where lines are erased as a whole."""
+    lines, row = [""], 0
+    for part in re.split(r"(\x1b\[[0-9;?]*[A-Za-z]|\n)", out.replace("\r", "")):
+        if part == "\n":
+            row += 1
+            lines += [""] * (row == len(lines))
+        elif part == "\x1b[2K":
+            lines[row] = ""
+        elif part.startswith("\x1b"):
+            row -= int(part[2:-1] or 1) if part.endswith("A") else 0
+        else:
+            lines[row] += part
+    return [line for line in lines if line.strip()]
+
+
 # the progress display
 
 
@@ -42,6 +58,12 @@ def test_progress_is_shown_while_it_lasts_and_a_summary_is_left(qacache: Command
     assert re.search(r"\x1b\[2K[^\n]*4 files in [0-9.]+ s, ", done.out)
     assert "3 probed · 1 failed\nfailed:\n" in done.out
     assert "\x1b[?25h" in done.out
+
+
+def test_events_are_shown_above_the_progress_where_both_are_on_the_terminal(qacache: Command, videos: Path) -> None:
+    done = qacache.on_terminal("scan", "--json", videos, columns=2000).wait()
+    events = [json.loads(line)["event"] for line in left_on_screen(done.out)]
+    assert (events.count("probed"), events[-1]) == (2, "summary")
 
 
 def test_interrupting_a_second_scan_leaves_a_clean_screen(qacache: Command, videos: Path, tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from qacache.cli.text import printable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rich.console import RenderableType
+
     from qacache.cli.run import Run
 
 _BAR_WIDTH = 30
@@ -32,7 +34,7 @@ def progress_display(run: Run, expected: int | None, is_stopping: Callable[[], b
     return live(_Display(run, expected, is_stopping).render)
 
 
-def live(render: Callable[[], Group]) -> Live:
+def live(render: Callable[[], RenderableType]) -> Live:
     """Return the display of what `render` returns, again and again: on stderr, gone when it ends."""
     return Live(
         get_renderable=render,
