@@ -54,7 +54,8 @@ class Selection:
     Of several values one has to fit, but for `texts`: each of them occurs in the path, in any case. `names` are
     patterns of `fnmatch` for the last part of the path, in any case; `under` are folders, or files, as the store has
     them. Sizes of pictures are as displayed, in pixels, their bounds included; so is `modified_since_ns`, and no
-    other bound is. `where` is an expression in SQL over the view `videos`. Raises `UsageError` where no file could fit.
+    other bound is. `changed_since` is the number of a scan: what later ones found changed fits, and what was looked
+    into since. `where` is an expression in SQL over the view `videos`. Raises `UsageError` where no file could fit.
     """
 
     texts: tuple[str, ...] = ()
@@ -77,6 +78,7 @@ class Selection:
     smaller_than: int | None = None
     modified_since_ns: int | None = None
     modified_before_ns: int | None = None
+    changed_since: int | None = None
     where: str | None = None
 
     def __post_init__(self) -> None:

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qacache.errors import SearchTimeout, StoreMissing, UsageError
+from qacache.events import Event, Vanished
 from qacache.record import Record
 from qacache.resolution import RESOLUTION_SIDES
 from qacache.selection import RANDOM, Selection, SortKey
@@ -22,6 +23,7 @@ from qacache.store import criteria, migrations, path_index, search
 from qacache.store.ordering import SORT_COLUMNS, parse_sort
 from qacache.store.search import Search
 from qacache.store.session import Store
+from qacache.store.writer import Writer
 from tests import shelves
 from tests.fakes import FakeClock
 from tests.rows import failed, probe_of, probed, reused
@@ -356,3 +358,39 @@ OLD = {
     "codec": Selection(codecs=("h264",), statuses=("ok",), longer_than_s=1.0),
     "failed": Selection(texts=("broken",), statuses=("failed",)),
 }
+
+
+def test_what_changed_since_a_scan_is_found(store_path: str, writer: Writer, clock: FakeClock) -> None:
+    def scan(*events: Event) -> int:
+        clock.advance(100)
+        number = writer.begin_scan([b"/v"])
+        writer.write(events)
+        clock.advance(100)
+        writer.end_scan(number, "complete", {})
+        return number
+
+    names = ("same", "other", "gone", "old", "again", "trouble")
+    first = scan(*(probed(f"/v/{name}.mp4".encode(), name) for name in names))
+    clock.advance(100)
+    second = scan(
+        *(Vanished(f"/v/{name}.mp4".encode()) for name in ("gone", "old")),
+        probed(b"/v/other.mp4", "new content"),
+        reused(b"/v/moved.mp4", "old", b"/v/old.mp4"),
+        failed(b"/v/trouble.mp4", "trouble"),
+        probed(b"/v/came.mp4", "came"),
+    )
+    clock.advance(100)
+    # probed again, though nothing has changed; and found since the last scan
+    writer.write([probed(b"/v/again.mp4", "again"), probed(b"/v/late.mp4", "late")])
+
+    with Search(store_path) as search:
+        found = {
+            scan_id: [found.path[3:-4].decode() for found in search.files(Selection(changed_since=scan_id), ())]
+            for scan_id in (first - 1, first, second)
+        }
+        assert found == {
+            first - 1: ["again", "came", "gone", "late", "moved", "old", "other", "same", "trouble"],
+            first: ["again", "came", "gone", "late", "moved", "old", "other", "trouble"],
+            second: ["again", "late"],
+        }
+        assert search.count(Selection(changed_since=first, statuses=("vanished",))) == 2

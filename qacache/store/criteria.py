@@ -54,6 +54,7 @@ def conditions(selection: Selection, *, after_path: bytes | None = None) -> list
         *([_of_a_kind(all_of(kinds))] if kinds else []),
         *_of_place(selection, after_path),
         *_of_names(selection),
+        *([_of_changes(selection.changed_since)] if selection.changed_since is not None else []),
     ]
 
 
@@ -155,6 +156,21 @@ def _of_resolution(resolution: Resolution) -> Condition:
     if place == 0:
         return Condition(sql, sides)
     return Condition(f"({sql} AND NOT {sql})", (*sides, *RESOLUTION_SIDES[names[place - 1]]))
+
+
+def _of_changes(scan_id: int) -> Condition:
+    """Return the condition that a scan after that one noticed a change, or that the file was looked into since."""
+    later = "(scan_id > ? OR scan_id IS NULL)"
+    ended_ms = "(SELECT coalesce(finished_ms, started_ms) FROM scan WHERE id = ?)"
+    return _any(
+        Condition(f"EXISTS (SELECT 1 FROM {sql})", (scan_id,))
+        for sql in (
+            f"change WHERE change.path = file.path AND {later}",
+            f"change WHERE from_path IS NOT NULL AND from_path = file.path AND {later}",
+            f"media WHERE media.file_id = file.id AND probed_ms > {ended_ms}",
+            f"failure WHERE failure.file_id = file.id AND failed_ms > {ended_ms}",
+        )
+    )
 
 
 def _of_place(selection: Selection, after_path: bytes | None) -> Iterator[Condition]:
