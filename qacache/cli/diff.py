@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from qacache.cli.options import ConfigOption, DbOption, JsonOption, command_app, exit_statuses
-from qacache.cli.scans import NO_SCANS, local_time
+from qacache.cli.scans import NO_SCANS, known_scan, local_time
 from qacache.cli.text import json_line, printable
 from qacache.config import load
 from qacache.diff import diff as difference
@@ -20,7 +19,7 @@ from qacache.store.history import History
 from qacache.store.reader import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from qacache.diff import Diff, FolderSum, NetChange
     from qacache.store.history import JournaledScan
@@ -84,25 +83,10 @@ def _span(history: History, scan_ids: Sequence[int]) -> Span | None:
         return Span(last.scan_id - 1, last.scan_id, f"in {_name(last)}")
     if len(scan_ids) > 2:  # noqa: PLR2004
         raise UsageError(f"{len(scan_ids)} scans to compare", hint="name two at most")
-    first, *other = (_scan(history, scan_id) for scan_id in sorted(scan_ids))
+    first, *other = (known_scan(history, scan_id) for scan_id in sorted(scan_ids))
     if not other:
         return Span(first.scan_id, None, f"since {_name(first)}")
     return Span(first.scan_id, other[0].scan_id, f"since {_name(first)}, up to {_name(other[0])}")
-
-
-def _scan(history: History, scan_id: int) -> JournaledScan:
-    scan = history.scan(scan_id)
-    if scan is None:
-        known = ", ".join(_ranges(sorted(each.scan_id for each in history.scans())))
-        raise UsageError(f"no such scan: {scan_id}", hint=f"there are scans {known}; qacache scans lists them")
-    return scan
-
-
-def _ranges(numbers: Iterable[int]) -> Iterator[str]:
-    """Yield ascending numbers as `1-7`, `9`, `12-14`."""
-    for _, run in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
-        first, *_, last = [number for _, number in run] * 2
-        yield str(first) if first == last else f"{first}-{last}"
 
 
 def _name(scan: JournaledScan) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from itertools import islice
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
@@ -12,11 +12,12 @@ import typer
 from qacache.cli.options import ConfigOption, DbOption, JsonOption, command_app, exit_statuses
 from qacache.cli.text import EMPTY, json_line, printable, tsv_line
 from qacache.config import load
+from qacache.errors import UsageError
 from qacache.store.history import ChangeKind, History
 from qacache.times import iso_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from qacache.store.history import JournaledScan
 
@@ -61,6 +62,23 @@ def scans(
             _write_table(history.scans(), _MOST_SHOWN if limit is None else limit)
         else:
             _write_tsv(islice(history.scans(), limit or None))
+
+
+def known_scan(history: History, scan_id: int) -> JournaledScan:
+    """Return that scan; raises `UsageError` where there is none, with those that there are."""
+    scan = history.scan(scan_id)
+    if scan is None:
+        known = ", ".join(_ranges(sorted(each.scan_id for each in history.scans())))
+        hint = f"there are scans {known}; qacache scans lists them" if known else NO_SCANS.rstrip()
+        raise UsageError(f"no such scan: {scan_id}", hint=hint)
+    return scan
+
+
+def _ranges(numbers: Iterable[int]) -> Iterator[str]:
+    """Yield ascending numbers as `1-7`, `9`, `12-14`."""
+    for _, run in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
+        first, *_, last = [number for _, number in run] * 2
+        yield str(first) if first == last else f"{first}-{last}"
 
 
 def local_time(ms: int) -> str:
