@@ -1,7 +1,7 @@
 """Lines of CSV (RFC 4180) that are safe in spreadsheets: values come in, a line goes out.
 
-A text that a spreadsheet might take for a formula has an apostrophe before it, and so has every text that begins with
-one: whoever takes one away from each has the text again. Numbers are as they are, nothing is an empty cell.
+A text that a spreadsheet might take for a formula has an apostrophe before it, and so has every text that is empty or
+begins with one: whoever takes one away from each has the text again. Numbers are as they are, nothing is an empty cell.
 """
 
 from __future__ import annotations
@@ -33,8 +33,13 @@ def sheet_line(values: Iterable[object]) -> str:
     return line
 
 
+def unguarded(cell: str) -> str:
+    """Return the text that a cell of such a line holds, which is not nothing."""
+    return cell.removeprefix(_GUARD)
+
+
 def _cell(value: object) -> object:
     text = value.decode(errors="replace") if isinstance(value, bytes) else value
-    if isinstance(text, str) and text[:1] in _GUARDED:
+    if isinstance(text, str) and (not text or text[0] in _GUARDED):
         return _GUARD + text
     return text
