@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qacache.errors import QacacheError
-    from qacache.exchange import export
+    from qacache.exchange.exports import export
     from qacache.models import Failure, FileStat, MediaInfo, Probe, Stream
     from qacache.probe import Prober
     from qacache.probe.auto import AutoProber
@@ -69,7 +69,7 @@ __all__ = [
 
 _HOMES = {
     "qacache.errors": ("QacacheError",),
-    "qacache.exchange": ("export",),
+    "qacache.exchange.exports": ("export",),
     "qacache.models": ("Failure", "FileStat", "MediaInfo", "Probe", "Stream"),
     "qacache.probe": ("Prober",),
     "qacache.probe.auto": ("AutoProber",),

@@ -6,6 +6,8 @@ import time
 from functools import lru_cache
 
 
+# most of what is stored at one time has one time, and else the same second
+@lru_cache
 def iso_time(ms: int | None) -> str | None:
     """Return milliseconds since the epoch as `2026-11-22T11:28:00.123Z`."""
     if ms is None:
@@ -14,7 +16,6 @@ def iso_time(ms: int | None) -> str | None:
     return f"{_iso_second(seconds)}.{rest:03d}Z"
 
 
-# what is stored together was seen in the same second
 @lru_cache
 def _iso_second(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))

@@ -26,7 +26,8 @@ _RULES: dict[RuleName, str] = {
     "not-a-file": "scans pass it over: it is neither a file nor a folder",
     "dangling-symlink": "scans fail at it: a symbolic link that leads nowhere; mend the link, or remove it",
     "closed-folder": "scans cannot list {part}: check its permissions",
-    "unlisted-folder": "the last scan could not list {part}, or a folder above it: what is stored there stayed",
+    "unlisted-folder": "the last scan could not list {part}, or a folder above it, or what is known of the file "
+    "was imported since: it stays as it is stored",
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from qacache.clock import Clock
 from qacache.events import Event, Reused, Unchanged, Waiting, event_name
-from qacache.exchange import export
+from qacache.exchange.exports import export
 from qacache.record import Record
 from qacache.scan.crew import Crew
 from qacache.scan.discovery import Filters

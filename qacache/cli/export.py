@@ -12,7 +12,7 @@ import typer
 from qacache.cli.options import ConfigOption, DbOption, JsonOption, command_app, exit_statuses
 from qacache.cli.text import json_line, printable
 from qacache.config import load
-from qacache.exchange import export as export_records
+from qacache.exchange.exports import export as export_records
 from qacache.record import to_dict
 from qacache.store.reader import Reader
 

@@ -40,7 +40,7 @@ class Displaced:
             self._count += self._connection.execute(
                 f"INSERT OR IGNORE INTO temp.displaced (digest, size, path, {self._media_columns}, json) "
                 f"SELECT file.digest, file.size, file.path, {self._media_columns}, json "
-                "FROM file JOIN media ON media.file_id = file.id JOIN raw_probe ON raw_probe.file_id = file.id "
+                "FROM file JOIN media ON media.file_id = file.id LEFT JOIN raw_probe ON raw_probe.file_id = file.id "
                 "WHERE path = ? AND digest IS NOT NULL AND status <> 'failed'",
                 (path,),
             ).rowcount

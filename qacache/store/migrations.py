@@ -84,10 +84,15 @@ def create(path: str, busy_timeout_s: float) -> None:
     ):
         if database.is_empty(connection):
             database.use_wal(connection, path)
-            db = Database(connection)
-            # all or nothing: other processes must not take half a store for some other program's database
-            with db.atomic():
-                migrations.apply(db)
+            make_schema(connection)
+
+
+def make_schema(connection: sqlite3.Connection) -> None:
+    """Make the tables and views in a database that is empty."""
+    db = Database(connection)
+    # all or nothing: other processes must not take half a store for some other program's database
+    with db.atomic():
+        migrations.apply(db)
 
 
 def pending(path: str) -> list[str]:

@@ -10,6 +10,9 @@ from qacache.record import MEDIA_FIELDS, Entry, Record, RecordedFailure, media_f
 if TYPE_CHECKING:
     from qacache.store.reader import Found
 
+MEDIA_COLUMNS = ("file_id", "prober", "parser_version", "probed_ms", *MEDIA_FIELDS, "tags", "streams")
+"""The columns of the table `media`."""
+
 RECORD_COLUMNS = (
     *("file.digest", "file.first_seen_ms", "media.probed_ms", "media.prober", "media.parser_version"),
     *(f"failure.{name}" for name in RecordedFailure._fields),

@@ -18,22 +18,18 @@ from qacache.errors import StoreLocked
 from qacache.events import Failed, Planned, Probed, Reused, Unchanged, Unstable, Vanished, Waiting
 from qacache.paths import as_folder, nfc, range_below
 from qacache.record import MEDIA_FIELDS, media_to_dict
-from qacache.store import journal, path_index
+from qacache.store import intake, journal, path_index
 from qacache.store.database import explained, open_writer, signed
 from qacache.store.displaced import Displaced
 from qacache.store.lock import held, lock_path
+from qacache.store.records import MEDIA_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from qacache.events import Event, ScanState
     from qacache.models import FileStat, Probe, RootIdentity
-
-_MEDIA_COLUMNS = (
-    *("file_id", "prober", "parser_version", "probed_ms"),
-    *MEDIA_FIELDS,
-    *("tags", "streams"),
-)
+    from qacache.record import Entry
 
 _UPSERT_FILE = """
 INSERT INTO file (path, path_text, nfc_path, size, mtime_ns, inode, device, digest, status, first_seen_ms, last_seen_ms)
@@ -44,12 +40,13 @@ ON CONFLICT (path) DO UPDATE SET
 """
 
 _INSERT_MEDIA = (
-    f"INSERT OR REPLACE INTO media ({', '.join(_MEDIA_COLUMNS)}) VALUES ({', '.join('?' * len(_MEDIA_COLUMNS))})"
+    f"INSERT OR REPLACE INTO media ({', '.join(MEDIA_COLUMNS)}) VALUES ({', '.join('?' * len(MEDIA_COLUMNS))})"
 )
 
 _SELECT_MEDIA = (
-    f"SELECT {', '.join(f'media.{name}' for name in _MEDIA_COLUMNS[1:])}, raw_probe.json "
-    "FROM file JOIN media ON media.file_id = file.id JOIN raw_probe ON raw_probe.file_id = file.id "
+    f"SELECT {', '.join(f'media.{name}' for name in MEDIA_COLUMNS[1:])}, raw_probe.json "
+    # what was imported may have no raw answer
+    "FROM file JOIN media ON media.file_id = file.id LEFT JOIN raw_probe ON raw_probe.file_id = file.id "
     "WHERE file.path = ? AND file.digest = ? AND file.status <> 'failed'"
 )
 
@@ -70,6 +67,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 _PATIENCE = 4
 
 _PAIRS = 500
+# 64 MB of write-ahead log, to which it is cut back
+_PAGES_OF_MANY = 16_000
 
 # The last complete scan of any root above a path: when a row that is listed there was last seen for sure.
 _SCANNED_MS = "coalesce((SELECT max(scanned_ms) FROM root WHERE file.path >= lower AND file.path < upper), 0)"
@@ -116,7 +115,7 @@ class Writer:
         self._clock = clock
         self._connection = open_writer(path, busy_timeout_s)
         self._scan_id: int | None = None
-        self._displaced = Displaced(self._connection, _MEDIA_COLUMNS[1:])
+        self._displaced = Displaced(self._connection, MEDIA_COLUMNS[1:])
 
     def __enter__(self) -> Writer:
         return self
@@ -139,6 +138,15 @@ class Writer:
             for event, source in zip(events, sources, strict=True):
                 self._write_one(connection, event, source, now_ms)
         self._index_batch()
+
+    def take_in(self, entries: Sequence[Entry], merge: intake.Merge) -> intake.Taken:
+        """Store what another store knows, all or none, as `qacache.store.intake` does; raises `StoreError`."""
+        # a checkpoint after each of many batches, of much the same pages of indexes, takes a fifth of the time
+        self._connection.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_OF_MANY}")
+        with self._transaction("importing") as connection:
+            taken = intake.take_in(connection, entries, merge)
+        self._index_batch()
+        return taken
 
     def begin_scan(self, roots: Sequence[bytes]) -> int:
         """Record that a scan of `roots` began; return its id."""
@@ -322,12 +330,15 @@ class Writer:
             self._reuse_failure(connection, stat, digest, source, now_ms)
             return
         *media, raw = source.media
-        known = dict(zip(_MEDIA_COLUMNS[1:], media, strict=True))
+        known = dict(zip(MEDIA_COLUMNS[1:], media, strict=True))
         after = journal.Version(stat.size, digest, known["video_codec"], known["duration_s"])
         self._record(connection, stat.path, after, now_ms)
         file_id = self._upsert_file(connection, stat, digest, "ok", now_ms)
         connection.execute(_INSERT_MEDIA, (file_id, *media))
-        connection.execute(_INSERT_RAW, (file_id, raw))
+        if raw is None:
+            connection.execute("DELETE FROM raw_probe WHERE file_id = ?", (file_id,))
+        else:
+            connection.execute(_INSERT_RAW, (file_id, raw))
         connection.execute("DELETE FROM failure WHERE file_id = ?", (file_id,))
 
     def _reuse_failure(

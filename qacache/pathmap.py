@@ -1,0 +1,59 @@
+"""The same files by another machine's names: one prefix of a path put in the place of another.
+
+In: pairs of folders, such as `/mnt/media` and `/Volumes/Media`. Out: paths, of which the longest prefix that fits is
+replaced. Prefixes are whole components: `/mnt/media` is none of `/mnt/media2`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from qacache.errors import UsageError
+from qacache.paths import as_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_HINT = "write FROM=TO, two absolute folders, such as /mnt/media=/Volumes/Media"
+
+
+class PathMap:
+    """Maps paths by `pairs` of folders, absolute and as the store spells them."""
+
+    def __init__(self, pairs: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        longest_first = sorted(pairs, key=lambda pair: len(pair[0]), reverse=True)
+        self._folders = [(as_folder(old), as_folder(new)) for old, new in longest_first]
+        self.unused = {old for old, _ in self._folders}
+        """The folders that have held none of the paths by now, with a slash at their ends."""
+
+    def __call__(self, path: bytes) -> bytes:
+        """Return what `path` is called here; a path that no prefix fits stays as it is."""
+        for old, new in self._folders:
+            if path.startswith(old):
+                self.unused.discard(old)
+                return new + path[len(old) :]
+        return path
+
+
+def parse_pairs(texts: Iterable[str]) -> list[tuple[bytes, bytes]]:
+    """Return the folders in texts such as `/mnt/media=/Volumes/Media`; raises `UsageError`."""
+    pairs: dict[bytes, bytes] = {}
+    for text in texts:
+        old, new = _parse(os.fsencode(text))
+        if pairs.setdefault(old, new) != new:
+            raise UsageError(f"two places for one folder: {os.fsdecode(old)}", hint="name each folder once")
+    return list(pairs.items())
+
+
+def _parse(text: bytes) -> tuple[bytes, bytes]:
+    # names may hold equals signs; absolute ones tell which of them is meant
+    old, *rest = text.split(b"=/")
+    if len(rest) != 1 or not old.startswith(b"/"):
+        problem = "could be read in several ways" if len(rest) > 1 else "does not say what is where"
+        raise UsageError(f"--map {os.fsdecode(text)} {problem}", hint=_HINT)
+    return _normal(old), _normal(b"/" + rest[0])
+
+
+def _normal(folder: bytes) -> bytes:
+    return b"/" + os.path.normpath(folder).lstrip(b"/")
