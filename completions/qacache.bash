@@ -36,6 +36,7 @@ _qacache() {
             " reprobe") command="reprobe" ;;
             " failures") command="failures" ;;
             " export") command="export" ;;
+            " import") command="import" ;;
             " scans") command="scans" ;;
             " diff") command="diff" ;;
             " dupes") command="dupes" ;;
@@ -81,8 +82,16 @@ _qacache() {
         "failures --config" | "failures --db") _qacache_names -f; return ;;
         "failures --since" | "failures --reason" | "failures --jobs" | "failures --rate") :; return ;;
         "failures --engine") _qacache_words 'auto libav ffprobe'; return ;;
-        "export --format") _qacache_words ndjson; return ;;
-        "export --config" | "export --db") _qacache_names -f; return ;;
+        "export --name" | "export --min-width" | "export --max-width" | "export --min-height" | "export --max-height" | "export --codec" | "export --audio-codec" | "export --container" | "export --longer-than" | "export --shorter-than" | "export --bigger-than" | "export --smaller-than" | "export --modified-since" | "export --modified-before" | "export --where" | "export --where-timeout" | "export --since") :; return ;;
+        "export --under") _qacache_names -f roots; return ;;
+        "export --status") _qacache_words 'ok failed vanished any'; return ;;
+        "export --orientation") _qacache_words 'landscape portrait square'; return ;;
+        "export --resolution") _qacache_words '8k 4k sd 4320p 2160p 1440p 1080p 720p 576p 480p 360p 240p smaller'; return ;;
+        "export --hdr-format") _qacache_words 'sdr hdr10 hlg dolby-vision'; return ;;
+        "export --format") _qacache_words 'ndjson csv sqlite'; return ;;
+        "export --output" | "export -o" | "export --config" | "export --db") _qacache_names -f; return ;;
+        "import --map") :; return ;;
+        "import --config" | "import --db") _qacache_names -f; return ;;
         "scans --limit") :; return ;;
         "scans --config" | "scans --db") _qacache_names -f; return ;;
         "diff --limit") :; return ;;
@@ -117,7 +126,8 @@ _qacache() {
             "probe") _qacache_words '--config --engine --json -h --help' ;;
             "reprobe") _qacache_words '--config --db --engine --failed --jobs --rate --json -h --help' ;;
             "failures") _qacache_words '--config --db --since --reason --retry --engine --jobs --rate --json -h --help' ;;
-            "export") _qacache_words '--format --config --db --json -h --help' ;;
+            "export") _qacache_words '--name --under --status --orientation --resolution --min-width --max-width --min-height --max-height --codec --audio-codec --container --hdr --hdr-format --longer-than --shorter-than --bigger-than --smaller-than --modified-since --modified-before --where --where-timeout --since --format --output -o --raw --config --db --json -h --help' ;;
+            "import") _qacache_words '--map --replace --dry-run --config --db --json -h --help' ;;
             "scans") _qacache_words '--limit --config --db --json -h --help' ;;
             "diff") _qacache_words '--limit --under --config --db --json -h --help' ;;
             "dupes") _qacache_words '--under --min-size --limit --verify --keep --keep-under --print0 -0 --config --db --json -h --help' ;;
@@ -140,7 +150,7 @@ _qacache() {
         return
     fi
     case "$command" in
-        "") _qacache_words 'scan lookup find why probe reprobe failures export scans diff dupes stats config doctor migrate vacuum backup completions' ;;
+        "") _qacache_words 'scan lookup find why probe reprobe failures export import scans diff dupes stats config doctor migrate vacuum backup completions' ;;
         "scan") _qacache_names -d roots ;;
         "lookup") _qacache_names -f roots ;;
         "find") : ;;
@@ -149,6 +159,7 @@ _qacache() {
         "reprobe") _qacache_names -f roots ;;
         "failures") _qacache_names -f roots ;;
         "export") _qacache_names -f roots ;;
+        "import") _qacache_names -f ;;
         "diff") : ;;
         "config") _qacache_words 'show init path' ;;
         "backup") _qacache_words 'create list verify restore prune' ;;

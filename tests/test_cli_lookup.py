@@ -222,4 +222,5 @@ def test_an_interrupted_look_up_exits_with_130(scanned: Command, tmp_path: Path)
 
 
 def test_records_of_look_ups_and_exports_are_the_same(scanned: Command, clips: Path) -> None:
-    assert scanned("lookup", "--json", clips).out == scanned("export").out
+    exported = [record for record in scanned("export").records if record.pop("qacache") == 1]
+    assert scanned("lookup", "--json", clips).records == exported

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -26,6 +27,7 @@ _COMMANDS = (
     "reprobe",
     "failures",
     "export",
+    "import",
     "scans",
     "diff",
     "dupes",
@@ -48,7 +50,9 @@ class _Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in _COMMANDS:
             return None
-        return typer.main.get_command(importlib.import_module(f"qacache.cli.{cmd_name}").app)
+        # no module can be called `import`, as some command is
+        module = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        return typer.main.get_command(importlib.import_module(f"qacache.cli.{module}").app)
 
     def resolve_command(self, ctx: Any, args: Sequence[str]) -> Any:
         # what typer suggests for a misspelt name

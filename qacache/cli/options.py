@@ -9,6 +9,8 @@ import typer
 from qacache.config.sections import ENGINES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from qacache.config import Config
     from qacache.scan.discovery import Filters
     from qacache.store.session import Store
@@ -59,9 +61,10 @@ def command_app(help_text: str | None = None) -> typer.Typer:
     )
 
 
-def exit_statuses(*codes: int) -> str:
-    """Return the end of a command's help: the exit statuses that it knows."""
-    return "Exit status: " + " · ".join(f"{code} {_STATUSES[code]}" for code in codes)
+def exit_statuses(*codes: int, words: Mapping[int, str] | None = None) -> str:
+    """Return the end of a command's help: the exit statuses that it knows, some in words of its own."""
+    known = {**_STATUSES, **(words or {})}
+    return "Exit status: " + " · ".join(f"{code} {known[code]}" for code in codes)
 
 
 def open_store(config: Config, *, create: bool = True) -> Store:

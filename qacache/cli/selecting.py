@@ -28,13 +28,14 @@ if TYPE_CHECKING:
 _TIMEOUT = Key("where-timeout", DURATION, "", minimum=0.001, maximum=86_400.0)
 
 
-def _option(name: str, metavar: str, help_text: str, values: Sequence[str] = ()) -> Any:
+def option(name: str, metavar: str, help_text: str, values: Sequence[str] = ()) -> Any:
+    """Return the option of a criterion; `values` are all that it takes, for the help and for shells to complete."""
     listed = f"{help_text}: {', '.join(values)}." if values else help_text
     completion = (lambda: list(values)) if values else None
     return typer.Option(f"--{name}", metavar=metavar, help=listed, show_default=False, autocompletion=completion)
 
 
-UnderOption = Annotated[list[str] | None, _option("under", "PATH", "Only what is at or below PATH.")]
+UnderOption = Annotated[list[str] | None, option("under", "PATH", "Only what is at or below PATH.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,51 +43,47 @@ class SelectionOptions:
     """What was typed of each criterion."""
 
     name: Annotated[
-        list[str] | None, _option("name", "PATTERN", "Only such names, in any case: '*holiday*', 'img_*.mov'.")
+        list[str] | None, option("name", "PATTERN", "Only such names, in any case: '*holiday*', 'img_*.mov'.")
     ] = None
     under: UnderOption = None
     status: Annotated[
-        list[str] | None, _option("status", "STATUS", "Only what was so at the last scan; by default ok", STATUSES)
+        list[str] | None, option("status", "STATUS", "Only what was so at the last scan; by default ok", STATUSES)
     ] = None
     orientation: Annotated[
-        list[str] | None, _option("orientation", "NAME", "Only what is displayed so", ORIENTATIONS)
+        list[str] | None, option("orientation", "NAME", "Only what is displayed so", ORIENTATIONS)
     ] = None
-    resolution: Annotated[list[str] | None, _option("resolution", "NAME", "Only about this size", RESOLUTIONS)] = None
-    min_width: Annotated[str | None, _option("min-width", "PIXELS", "Only what is displayed so wide, or wider.")] = None
-    max_width: Annotated[str | None, _option("max-width", "PIXELS", "Only what is displayed so wide, or less.")] = None
-    min_height: Annotated[str | None, _option("min-height", "PIXELS", "Only what is displayed so high, or higher.")] = (
+    resolution: Annotated[list[str] | None, option("resolution", "NAME", "Only about this size", RESOLUTIONS)] = None
+    min_width: Annotated[str | None, option("min-width", "PIXELS", "Only what is displayed so wide, or wider.")] = None
+    max_width: Annotated[str | None, option("max-width", "PIXELS", "Only what is displayed so wide, or less.")] = None
+    min_height: Annotated[str | None, option("min-height", "PIXELS", "Only what is displayed so high, or higher.")] = (
         None
     )
-    max_height: Annotated[str | None, _option("max-height", "PIXELS", "Only what is displayed so high, or less.")] = (
-        None
-    )
-    codec: Annotated[list[str] | None, _option("codec", "NAME", "Only video in this codec, such as hevc.")] = None
+    max_height: Annotated[str | None, option("max-height", "PIXELS", "Only what is displayed so high, or less.")] = None
+    codec: Annotated[list[str] | None, option("codec", "NAME", "Only video in this codec, such as hevc.")] = None
     audio_codec: Annotated[
-        list[str] | None, _option("audio-codec", "NAME", "Only with sound in this codec, such as aac.")
+        list[str] | None, option("audio-codec", "NAME", "Only with sound in this codec, such as aac.")
     ] = None
     container: Annotated[
-        list[str] | None, _option("container", "NAME", "Only files in this format, such as mp4 or mkv.")
+        list[str] | None, option("container", "NAME", "Only files in this format, such as mp4 or mkv.")
     ] = None
     hdr: Annotated[bool, typer.Option("--hdr", help="Only HDR, whatever its format.")] = False
-    hdr_format: Annotated[list[str] | None, _option("hdr-format", "NAME", "Only this dynamic range", HDR_FORMATS)] = (
+    hdr_format: Annotated[list[str] | None, option("hdr-format", "NAME", "Only this dynamic range", HDR_FORMATS)] = None
+    longer_than: Annotated[str | None, option("longer-than", "TIME", "Only what is longer, such as 10m or 1h30m.")] = (
         None
     )
-    longer_than: Annotated[str | None, _option("longer-than", "TIME", "Only what is longer, such as 10m or 1h30m.")] = (
-        None
-    )
-    shorter_than: Annotated[str | None, _option("shorter-than", "TIME", "Only what is shorter, such as 90s.")] = None
+    shorter_than: Annotated[str | None, option("shorter-than", "TIME", "Only what is shorter, such as 90s.")] = None
     bigger_than: Annotated[
-        str | None, _option("bigger-than", "SIZE", "Only bigger files: 700M, 2G (of 1000 M) or 4GiB.")
+        str | None, option("bigger-than", "SIZE", "Only bigger files: 700M, 2G (of 1000 M) or 4GiB.")
     ] = None
-    smaller_than: Annotated[str | None, _option("smaller-than", "SIZE", "Only smaller files.")] = None
+    smaller_than: Annotated[str | None, option("smaller-than", "SIZE", "Only smaller files.")] = None
     modified_since: Annotated[
-        str | None, _option("modified-since", "WHEN", "Only what was modified in the last 30d, or since 2026-01-31.")
+        str | None, option("modified-since", "WHEN", "Only what was modified in the last 30d, or since 2026-01-31.")
     ] = None
     modified_before: Annotated[
-        str | None, _option("modified-before", "WHEN", "Only what was modified more than 30d ago, or before a date.")
+        str | None, option("modified-before", "WHEN", "Only what was modified more than 30d ago, or before a date.")
     ] = None
     where: Annotated[
-        str | None, _option("where", "SQL", "Only where this holds of a row of the view videos: 'bit_rate > 2e7'.")
+        str | None, option("where", "SQL", "Only where this holds of a row of the view videos: 'bit_rate > 2e7'.")
     ] = None
     where_timeout: Annotated[
         str, typer.Option("--where-timeout", metavar="TIME", help="How long --where may take.")

@@ -47,8 +47,14 @@ def json_line(value: object) -> str:
     """Return one line of JSON that no terminal acts on."""
     import json
 
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return re.sub(_UNSAFE_IN_JSON, lambda match: f"\\u{ord(match[0]):04x}", text) + "\n"
+    return harmless(json.dumps(value, ensure_ascii=False, separators=(",", ":"))) + "\n"
+
+
+def harmless(json_text: str) -> str:
+    """Return JSON with escapes for what a terminal would act on, or show in a misleading place: the same values."""
+    if json_text.isascii() and "\x7f" not in json_text:
+        return json_text  # as nearly all is, and this look is cheaper than a search
+    return re.sub(_UNSAFE_IN_JSON, lambda match: f"\\u{ord(match[0]):04x}", json_text)
 
 
 def _text(value: object) -> str:
