@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.backups import backups
 from benchmarks.duplicates import candidates, verified
+from benchmarks.exchange import exports, imports
 from benchmarks.finding import searches
 from benchmarks.library import fill_store, make_tree
 from benchmarks.measure import HEADER, QACACHE, Row, in_turns, peak_memory_bytes, run
@@ -94,6 +95,8 @@ def main() -> int:
         add(backups(work, db))
         add(candidates(work))
         add(verified(work))
+        add(exports(work, db))
+        add(imports(work, db))
     return 0 if all(row.is_reached for row in rows) else 1
 
 

@@ -100,8 +100,16 @@ def tree_memory_bytes(pid: int) -> int:
 
 def peak_memory_bytes(command: Sequence[str]) -> int:
     """Return the largest resident memory that a command has."""
+    return run_measured(command)[1]
+
+
+def run_measured(command: Sequence[str]) -> tuple[float, int]:
+    """Return the seconds that a command takes, and the largest resident memory that it has, in bytes."""
     # Linux counts what whoever starts a program holds at that moment as the program's: it is started by a small one
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", _STARTER, *command], capture_output=True, check=False)
+    starter = [sys.executable, "-I", "-S", "-c", _STARTER]
+    began = time.perf_counter()
+    done = subprocess.run([*starter, *command], capture_output=True, check=False)
+    took = time.perf_counter() - began
     if done.returncode:
         raise SystemExit(f"{command} ended with {done.returncode}: {done.stderr.decode(errors='replace')}")
-    return int(done.stdout) * 1024
+    return took, int(done.stdout) * 1024
