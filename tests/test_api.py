@@ -53,5 +53,5 @@ def test_a_program_can_scan_and_look_up(tmp_path: Path) -> None:
 
     assert [type(event).__name__ for event in events] == ["Probed"]
     assert answer.found is not None
-    assert answer.found.values == ["fake"]
+    assert answer.found.values == ("fake",)
     assert Record.__name__ == "Record"

@@ -48,7 +48,7 @@ def test_the_columns_asked_for_come_with_each_answer(store: Store, library: Path
     ((answer),) = look_up(store.reader, [path], ("file.size", "media.format_name"))
 
     assert answer.found is not None
-    assert answer.found.values == [1, "fake"]
+    assert answer.found.values == (1, "fake")
 
 
 def test_a_folder_stands_for_all_that_is_stored_below_it(store: Store, library: Path) -> None:

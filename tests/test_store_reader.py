@@ -103,7 +103,7 @@ def test_a_listing_sees_what_is_written_behind_its_page(
 def test_a_row_is_found_by_exactly_its_path(reader: Reader, writer: Writer) -> None:
     writer.write([probed(A, "x")])
     found = reader.find(A, (COLUMNS["format_name"], COLUMNS["digest"]))
-    assert found == Found(A, "ok", START_MS, 1001, stat_of(A).mtime_ns, ["matroska,webm", digest_of("x").hex()])
+    assert found == Found(A, "ok", START_MS, 1001, stat_of(A).mtime_ns, ("matroska,webm", digest_of("x").hex()))
     assert [reader.find(path, ()) for path in (b"/v/a.mp", b"/v/a.mp4/", b"/v/A.mp4", b"/v", b"")] == [None] * 5
 
 

@@ -95,6 +95,9 @@ COLUMNS = {
     "error_message": "failure.message",
 }
 
+_HEAD_COLUMNS = ("file.path", "file.status", "file.last_seen_ms", "file.unlisted", "file.size", "file.mtime_ns")
+_HEAD = len(_HEAD_COLUMNS)
+
 _FROM = """FROM file LEFT JOIN media ON media.file_id = file.id LEFT JOIN failure ON failure.file_id = file.id"""
 
 
@@ -257,11 +260,12 @@ class Reader:
         return [KnownFile(*row) for row in found]
 
     def _found(self, row: tuple[Any, ...]) -> Found:
-        path, status, last_seen_ms, unlisted, size, mtime_ns, *values = row
+        path, status, last_seen_ms, unlisted, size, mtime_ns = row[:_HEAD]
         if not unlisted and status != "vanished":
             for _, scanned_ms in self._roots_of(path):
                 last_seen_ms = max(last_seen_ms, scanned_ms)
-        return Found(path, status, last_seen_ms, size, mtime_ns, values)
+        # a part of the tuple, not a list: of what cannot hold a cycle the garbage collector need not be told
+        return Found(path, status, last_seen_ms, size, mtime_ns, row[_HEAD:])
 
     def root_of(self, path: bytes) -> bytes | None:
         """Return the longest root that holds `path`, None where there is none."""
@@ -296,5 +300,4 @@ class Reader:
 
 @lru_cache
 def _select(columns: tuple[str, ...], rest: str) -> str:
-    head = "file.path, file.status, file.last_seen_ms, file.unlisted, file.size, file.mtime_ns"
-    return f"SELECT {', '.join((head, *columns))} {_FROM} {rest}"
+    return f"SELECT {', '.join((*_HEAD_COLUMNS, *columns))} {_FROM} {rest}"
