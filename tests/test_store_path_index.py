@@ -10,6 +10,7 @@ import pytest
 
 from qacache.events import Vanished
 from qacache.store import migrations, path_index
+from qacache.store.database import SCHEMA_VERSION
 from qacache.store.maintenance import Maintenance
 from qacache.store.session import Store
 from tests.rows import probed, reused
@@ -139,7 +140,7 @@ def test_a_store_that_is_made_where_there_is_no_fts5_works_without(
     migrations.create(path, busy_timeout_s=0.2)
     with closing(sqlite3.connect(path)) as connection:
         assert not path_index.is_usable(connection)
-        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ ENDLESS = "(WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELE
 @pytest.fixture
 def path(store: Store) -> str:
     """A store with two copies, another file, and one that failed: the rows 1 to 4."""
-    store.writer.write([probed(b"/v/a.mp4", "a"), probed(b"/v/b.mp4", "a"), probed(b"/v/c's.mp4", "cc")])
+    store.writer.write([probed(b"/v/a.mp4", "a"), probed(b"/v/b.mp4", "a", inode=2), probed(b"/v/c's.mp4", "cc")])
     store.writer.write([failed(b"/v/broken.mp4", "d")])
     return store.path
 

@@ -67,10 +67,11 @@ def dupes(
     db: DbOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List the files that have the same content, those first that waste most.
+    """List the files that have the same content.
 
-    The store tells contents apart by size and samples, so what is listed are candidates. --verify reads whole files, as
-    gently as their mounts are to be treated, and remembers what it found: only what is new or changed is read again.
+    Those come first that waste most. The store tells contents apart by size and samples, so what is listed are
+    candidates. --verify reads whole files, as gently as their mounts are to be treated, and remembers what it found:
+    only what is new or changed is read again.
 
     Hard links are one copy: they waste nothing. --keep wants a RULE: newest, oldest, shortest-path, longest-path or
     first-path. Of each group one copy stays, with all its names; the paths of the others are printed, a path a line,

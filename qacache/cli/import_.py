@@ -48,11 +48,11 @@ def import_(
     db: DbOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Take in what another qacache knows: NDJSON, CSV, snapshots and stores, compressed or not.
+    """Take in what another qacache knows.
 
-    Of a file that both know, what was seen last counts; of the same size and mtime, what was probed last. A record that
-    is not right is named and left out. What is imported counts as known: a scan probes such a file only if its size or
-    mtime is another.
+    Takes NDJSON, CSV, snapshots and stores, compressed or not. Of a file that both know, what was seen last counts; of
+    the same size and mtime, what was probed last. A record that is not right is named and left out. What is imported
+    counts as known: a scan probes such a file only if its size or mtime is another.
     """
     settings = load(config_path=config, flags={"db.path": db}).config
     mapped = PathMap(parse_pairs(maps or ()))
