@@ -18,6 +18,7 @@ from benchmarks.library import fill_store, make_tree
 from benchmarks.measure import HEADER, QACACHE, Row, in_turns, peak_memory_bytes, run
 from benchmarks.mounts import slow_mount
 from benchmarks.probing import cold_scans, memory, real_files
+from benchmarks.room import room
 from tests.media import make_clip
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def main() -> int:
         for number in range(_PARTS):
             make_tree(work / "tree" / f"part {number}", _PART_FILES, number * _PART_FILES)
         db = work / "library.db"
-        fill_store(db, [work / "tree"])
+        add(room(db, fill_store(db, [work / "tree"])))
         add(second_scan(work, db))
         add(lookup(work, db))
         add(searches(work, db))

@@ -174,7 +174,13 @@ def probe_of(path: bytes, size: int) -> Probe:
     tags = {**media.tags, "title": name.partition(" S")[0]}
     streams = [{**stream, **length} for stream in raw["streams"]]
     return Probe(
-        replace(media, duration_s=duration_s, bit_rate=bit_rate, tags=tags),
+        replace(
+            media,
+            duration_s=duration_s,
+            bit_rate=bit_rate,
+            tags=tags,
+            streams=tuple(replace(each, duration_s=round(duration_s, 6), bit_rate=bit_rate) for each in media.streams),
+        ),
         {"streams": streams, "format": {**raw["format"], **length, "size": f"{size}", "tags": tags}},
         "libav 8.1.2",
         PARSER_VERSION,
