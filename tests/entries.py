@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, get_args
@@ -14,6 +13,7 @@ from qacache.events import Event, Failed, Probed, Vanished
 from qacache.models import Failure, FileStat, Hdr, MediaInfo, Orientation, Probe, Stage, Stream
 from qacache.probe.values import LARGEST, LONGEST_S
 from qacache.record import MEDIA_FIELDS, Entry, RecordedFailure, media_to_dict
+from qacache.store import raw_answers
 
 # what spreadsheets, terminals and SQL might stumble over, besides what hypothesis thinks of
 ODD_TEXTS = (
@@ -111,7 +111,7 @@ def compact(value: object) -> str:
 
 
 def packed(raw: Mapping[str, Any]) -> bytes:
-    return zlib.compress(compact(raw).encode())
+    return raw_answers.pack(compact(raw))
 
 
 def with_media(entry: Entry, media: MediaInfo | None) -> Entry:

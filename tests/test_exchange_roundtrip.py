@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-import zlib
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -24,6 +23,7 @@ from qacache.exchange.outputs import write_file
 from qacache.exchange.sources import Source
 from qacache.pathmap import PathMap
 from qacache.record import Record
+from qacache.store import raw_answers
 from qacache.store.reader import Reader
 from qacache.store.writer import RetrySchedule, Writer
 from tests.entries import happenings
@@ -77,15 +77,17 @@ def contents(path: Path, *, raw: bool) -> dict[str, list[dict[str, Any]]]:
     with closing(sqlite3.connect(path)) as connection:
         for table in tables:
             key = "id" if table == "file" else "file_id"
+            # each store has layouts of its own: what they stand for is compared
+            streams = ", (SELECT streams FROM videos WHERE id = f.id) AS streams" if table == "media" else ""
             rows = connection.execute(
-                f"SELECT {table}.* FROM {table} JOIN file AS f ON f.id = {table}.{key} ORDER BY f.path"
+                f"SELECT {table}.*{streams} FROM {table} JOIN file AS f ON f.id = {table}.{key} ORDER BY f.path"
             )
             names = [name for name, *_ in rows.description]
             found[table] = [
                 {
                     name: _readable(name, value)
                     for name, value in zip(names, row, strict=True)
-                    if name not in NOT_EXCHANGED
+                    if name not in (*NOT_EXCHANGED, "layouts")
                 }
                 for row in rows
             ]
@@ -93,7 +95,7 @@ def contents(path: Path, *, raw: bool) -> dict[str, list[dict[str, Any]]]:
 
 
 def _readable(name: str, value: Any) -> Any:
-    return json.loads(zlib.decompress(value)) if name == "json" else value
+    return json.loads(raw_answers.unpack(value)) if name == "json" else value
 
 
 def records(path: Path) -> list[Record]:

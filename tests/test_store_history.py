@@ -14,6 +14,7 @@ from qacache.errors import StoreCorrupt, StoreMissing
 from qacache.events import Event, ScanState, Vanished
 from qacache.store import history as history_module
 from qacache.store.history import Change, History
+from qacache.store.journal import path_key
 from qacache.store.lock import held, scan_lock_path
 from qacache.store.writer import RetrySchedule, Writer
 from tests.fakes import FakeClock
@@ -213,6 +214,7 @@ def test_no_page_reads_more_than_it_must(store_path: str, monkeypatch: pytest.Mo
         list(history.changes(1, 2))
     assert len(statements) == 7
     with closing(sqlite3.connect(store_path)) as connection:
+        connection.create_function("path_key", 1, path_key, deterministic=True)
         for statement in statements:
             plan: list[tuple[Any, ...]] = connection.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
             steps = [step for *_, step in plan if not step.startswith("CORRELATED")]

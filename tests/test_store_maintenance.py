@@ -18,7 +18,7 @@ from qacache.store.maintenance import Maintenance
 from qacache.store.reader import Reader
 from qacache.store.writer import Writer
 from tests.fakes import FakeClock
-from tests.rows import probed
+from tests.rows import failed, probed
 
 A, B = b"/v/a.mp4", b"/v/sub/b.mp4"
 DAY_S = 86_400
@@ -67,6 +67,17 @@ def test_a_file_that_stays_away_is_forgotten_after_so_many_scans(
     assert maintenance.prune().files == 1
     assert names(store_path) == [B]
     assert (count(store_path, "media"), count(store_path, "raw_probe")) == (1, 1)
+
+
+def test_descriptions_of_streams_that_no_file_has_are_forgotten(
+    scan: Any, maintenance: Maintenance, store_path: str
+) -> None:
+    scan(probed(A, "x"))
+    maintenance.prune()
+    assert count(store_path, "layout") == 1
+    scan(failed(A, "y"))
+    maintenance.prune()
+    assert count(store_path, "layout") == 0
 
 
 def test_a_file_that_comes_back_has_not_been_away(scan: Any, maintenance: Maintenance, store_path: str) -> None:

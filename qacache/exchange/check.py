@@ -6,7 +6,6 @@ the `BadRecord` that says what is wrong.
 
 from __future__ import annotations
 
-import zlib
 from functools import lru_cache
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from qacache.exchange.json_text import any_text, texts_text
 from qacache.exchange.shape import ERROR, HEAD, MEDIA, RECORD, STREAM, VERSION, VERSION_FIELD
 from qacache.record import MEDIA_FIELDS, BadRecord, Entry, RecordedFailure, path_fields, path_from_fields
+from qacache.store import raw_answers
 from qacache.times import iso_time_ms
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def entry_from(record: Mapping[str, Any], *, is_partial: bool = False) -> Entry:
         None if media is None or is_partial else texts_text(media.get("tags") or {}),
         None if media is None or is_partial else any_text(list(_plain_streams(media["streams"]))),
         None if error is None else _failure(error),
-        None if raw is None else zlib.compress(any_text(raw).encode()),
+        None if raw is None else raw_answers.pack(any_text(raw)),
     )
 
 

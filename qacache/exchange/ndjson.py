@@ -6,12 +6,12 @@ What the store has as JSON is passed on as it is, which takes a third of the tim
 from __future__ import annotations
 
 import json
-import zlib
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from qacache.exchange.json_text import any_text, members_text, refuse_halves
 from qacache.exchange.shape import VERSION, VERSION_FIELD
 from qacache.record import MEDIA_FIELDS, BadRecord, failure_to_dict, head_to_dict
+from qacache.store import raw_answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -35,7 +35,7 @@ def _media(entry: Entry) -> str:
 
 
 def _raw_text(raw: bytes) -> str:
-    text = zlib.decompress(raw).decode()
+    text = raw_answers.unpack(raw)
     if "NaN" in text or "Infinity" in text:
         # what Python reads and writes, but no JSON has; mostly it is part of a name
         text = any_text(json.loads(text, parse_constant=lambda _: None))

@@ -11,6 +11,7 @@ from qacache.errors import SchemaForeign, SchemaOutdated, SchemaTooNew, StoreCor
 from qacache.exchange.inputs import Unreadable
 from qacache.exchange.json_text import refuse_halves
 from qacache.record import MEDIA_FIELDS, BadRecord, failure_to_dict, head_to_dict
+from qacache.store import raw_answers
 from qacache.store.reader import Reader
 from qacache.store.records import RAW_COLUMN, RECORD_COLUMNS, entry_of
 
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from qacache.store.reader import Found
-
-# what the largest answer of a prober comes to, as JSON
-_MOST_RAW_BYTES = 64 << 20
 
 # of one's own store there is other advice
 _HINTS: Mapping[type[StoreError], str] = {
@@ -55,7 +53,7 @@ def _record(found: Found) -> Mapping[str, Any]:
     if entry.error is not None:
         record["error"] = failure_to_dict(entry.error)
     if entry.raw is not None:
-        record["raw"] = _value(zlib.decompressobj().decompress(entry.raw, _MOST_RAW_BYTES).decode())
+        record["raw"] = _value(raw_answers.unpack(entry.raw))
     return record
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # "qaca": tells a qacache store from any other SQLite file
 APPLICATION_ID = 0x71616361
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 OLDEST_SCHEMA_VERSION = 1
 
 _OTHER_STORE = "choose another store with --db"

@@ -11,6 +11,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from qacache.store.database import explanation, open_reader
+from qacache.store.journal import path_key
 from qacache.store.lock import is_held, scan_lock_path
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ SELECT id, scan_id, kind, path, from_path, changed_ms, size_before, digest_befor
     size_after, digest_after, codec_after,
     CASE WHEN from_path IS NULL THEN 0 ELSE coalesce((
         SELECT (earlier.kind = 'removed') = (change.kind = 'moved') FROM change AS earlier
-        WHERE earlier.path = CASE change.kind WHEN 'moved' THEN change.from_path ELSE change.path END
+        WHERE earlier.path_key = CASE change.kind WHEN 'moved' THEN path_key(change.from_path) ELSE change.path_key END
+        AND earlier.path = CASE change.kind WHEN 'moved' THEN change.from_path ELSE change.path END
         AND earlier.id < change.id ORDER BY earlier.id DESC LIMIT 1
     ), 0) END
 FROM change
@@ -87,6 +89,7 @@ class History:
     def __init__(self, path: str) -> None:
         self.path = path
         self._connection = open_reader(path)
+        self._connection.create_function("path_key", 1, path_key, deterministic=True)
 
     def __enter__(self) -> History:
         return self

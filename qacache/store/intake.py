@@ -13,9 +13,10 @@ from itertools import count
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from qacache.paths import nfc
-from qacache.store import database
+from qacache.store import database, layouts
 from qacache.store.database import explained, open_reader
 from qacache.store.journal import text_if_no_utf8
+from qacache.store.layouts import Layouts
 from qacache.store.reader import Found
 from qacache.store.records import MEDIA_COLUMNS, RAW_COLUMN, RECORD_COLUMNS, entry_of
 
@@ -40,6 +41,8 @@ SELECT file.id, file.path, file.status, {_LAST_SEEN_MS}, file.size, file.mtime_n
 FROM file LEFT JOIN media ON media.file_id = file.id LEFT JOIN failure ON failure.file_id = file.id
 WHERE file.path IN
 """
+
+_STREAMS = 6 + RECORD_COLUMNS.index(layouts.COLUMN)
 
 # what a search goes by (see `qacache.store.criteria`): of a row that is there, the triggers of `media` keep it
 _IS_KIND = " AND ".join(
@@ -125,10 +128,17 @@ class Preview:
 
 def _stored(connection: sqlite3.Connection, entries: Sequence[Entry]) -> Mapping[bytes, tuple[int, Entry]]:
     """Return what is stored of the files of `entries`, with the ids of their rows, by path."""
-    rows = connection.execute(f"{_SELECT} ({','.join('?' * len(entries))})", [entry.path for entry in entries])
+    rows = connection.execute(
+        f"{_SELECT} ({','.join('?' * len(entries))})", [entry.path for entry in entries]
+    ).fetchall()
+    known = Layouts()
+    known.learn((row[_STREAMS] for row in rows), connection.execute)
     return {
         path: (file_id, entry_of(Found(path, status, last_seen_ms, size, mtime_ns, values)))
-        for file_id, path, status, last_seen_ms, size, mtime_ns, *values in rows
+        for row in rows
+        for file_id, path, status, last_seen_ms, size, mtime_ns, *values in [
+            (*row[:_STREAMS], known.streams_known(row[_STREAMS]), *row[_STREAMS + 1 :])
+        ]
     }
 
 
@@ -165,7 +175,7 @@ def _write(
         [
             (
                 *(file_id, entry.prober, entry.parser_version, entry.probed_ms),
-                *(*entry.media, entry.tags or "{}", entry.streams or "[]"),
+                *(*entry.media, entry.tags or "{}", layouts.stored(connection, entry.streams or "[]")),
             )
             for file_id, entry in rows
             if entry.media is not None

@@ -9,6 +9,7 @@ encoding, where a file of the same name but for its extension, and of the same l
 from __future__ import annotations
 
 import os
+import zlib
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -57,11 +58,16 @@ def record(
     kind = _kind(before, after)
     if kind is not None:
         connection.execute(
-            "INSERT INTO change (scan_id, kind, path, path_text, changed_ms, size_before, digest_before, codec_before, "
-            "duration_before_s, size_after, digest_after, codec_after, duration_after_s) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (scan_id, kind, path, text_if_no_utf8(path), now_ms, *before, *after),
+            "INSERT INTO change (scan_id, kind, path, path_key, path_text, changed_ms, size_before, digest_before, "
+            "codec_before, duration_before_s, size_after, digest_after, codec_after, duration_after_s) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (scan_id, kind, path, path_key(path), text_if_no_utf8(path), now_ms, *before, *after),
         )
+
+
+def path_key(path: bytes) -> int:
+    """Return the number by which changes at `path` are looked up: few paths share one, and it takes 4 bytes."""
+    return zlib.crc32(path) - (1 << 31)
 
 
 def text_if_no_utf8(path: bytes) -> str | None:
@@ -155,7 +161,8 @@ def _arrivals(connection: sqlite3.Connection, scan_id: int) -> list[Pair]:
             continue
         # the plus keeps SQLite from going through all changes of the scan
         went_id = connection.execute(
-            "SELECT max(id) FROM change WHERE +scan_id = ? AND +kind = 'removed' AND path = ?", (scan_id, went[0])
+            "SELECT max(id) FROM change WHERE +scan_id = ? AND +kind = 'removed' AND path_key = ? AND path = ?",
+            (scan_id, path_key(went[0]), went[0]),
         ).fetchone()[0]
         # what came back to where it was, from the trash perhaps, is not another that went long ago
         if went_id is not None or not was_there_before:
@@ -177,10 +184,11 @@ def _departures(connection: sqlite3.Connection, scan_id: int) -> list[Pair]:
             continue
         came = connection.execute(
             "SELECT change.id FROM change JOIN scan ON scan.id = change.scan_id "
-            "WHERE change.path = ? AND kind = 'added' AND digest_after = ? AND digest_after IS NOT digest_before "
+            "WHERE path_key = ? AND change.path = ? AND kind = 'added' AND digest_after = ? "
+            "AND digest_after IS NOT digest_before "
             "AND change.scan_id < ? AND started_ms > (SELECT last_seen_ms FROM file WHERE path = ?) "
             "ORDER BY change.id DESC LIMIT 1",
-            (there[0], digest, scan_id, old_path),
+            (path_key(there[0]), there[0], digest, scan_id, old_path),
         ).fetchone()
         if came:
             found.append(Pair("moved", old_path, there[0], went_id, came[0]))
@@ -237,7 +245,8 @@ def _new_encodings(connection: sqlite3.Connection, scan_id: int) -> list[Pair]:
         ]
         if len(fitting) == 1:
             came_id = connection.execute(
-                "SELECT max(id) FROM change WHERE +scan_id = ? AND +kind = 'added' AND path = ?", (scan_id, fitting[0])
+                "SELECT max(id) FROM change WHERE +scan_id = ? AND +kind = 'added' AND path_key = ? AND path = ?",
+                (scan_id, path_key(fitting[0]), fitting[0]),
             ).fetchone()[0]
             instead.setdefault(fitting[0], []).append(Pair("re-encoded", old_path, fitting[0], went_id, came_id))
     # where two went for one, none of them is guessed
@@ -261,8 +270,8 @@ def _join_encoding(connection: sqlite3.Connection, pair: Pair) -> None:
     connection.execute("DELETE FROM change WHERE id = ?", (pair.came_id,))
     connection.execute(
         "UPDATE change SET kind = 're-encoded', from_path = path, from_path_text = path_text, "
-        "path = ?1, path_text = ?3, (size_after, digest_after, codec_after, duration_after_s) = "
+        "path = ?1, path_key = ?4, path_text = ?3, (size_after, digest_after, codec_after, duration_after_s) = "
         "(SELECT size, digest, video_codec, duration_s FROM file JOIN media ON media.file_id = file.id "
         "WHERE file.path = ?1) WHERE id = ?2 AND kind = 'removed'",
-        (pair.new_path, pair.went_id, text_if_no_utf8(pair.new_path)),
+        (pair.new_path, pair.went_id, text_if_no_utf8(pair.new_path), path_key(pair.new_path)),
     )

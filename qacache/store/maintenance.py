@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from qacache.errors import StoreFull
-from qacache.store import path_index
+from qacache.store import layouts, path_index
 from qacache.store.database import explained, open_reader, open_writer, total_size
 from qacache.store.lock import held, lock_path, scan_lock_path
 
@@ -79,6 +79,8 @@ class Maintenance:
             self._writer() as connection,
         ):
             forgotten = self._forget(connection, cutoff_ms)
+            with self._locked(), _transaction(connection):
+                layouts.forget_unused(connection)
             self._index_paths(connection)
             self._shrink(connection, full)
             return Pruned(*forgotten, before, total_size(connection))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sqlite_utils import Database, Migrations
 
 from qacache.errors import SchemaOutdated, StoreError
-from qacache.store import database
+from qacache.store import compaction, database
 from qacache.store.backup.copying import use_wal
 from qacache.store.backup.creation import copy_checked
 from qacache.store.backup.files import Access, Partial
@@ -62,6 +62,18 @@ def m004_proofs(db: Database) -> None:
     for statement in _statements(_M004):
         db.execute(statement)
     db.execute("PRAGMA user_version = 4")
+
+
+@migrations()
+def m005_compact(db: Database) -> None:
+    """Store the same in half the room."""
+    for statement in _statements(compaction.TABLES):
+        db.execute(statement)
+    compaction.copy(db.conn)
+    kept = compaction.kept(db.conn)
+    for statement in (*_statements(compaction.PLACES), *kept):
+        db.execute(statement)
+    db.execute("PRAGMA user_version = 5")
 
 
 def create(path: str, busy_timeout_s: float) -> None:

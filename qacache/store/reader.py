@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from qacache.models import RootIdentity
 from qacache.paths import nfc, range_below
+from qacache.store import layouts
 from qacache.store.database import explanation, open_reader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from qacache.models import Status
 
@@ -108,6 +109,7 @@ class Reader:
         self.path = path
         self._connection = open_reader(path)
         self._roots: dict[Root, tuple[bytes, bytes]] | None = None
+        self._layouts = layouts.Layouts()
 
     def __enter__(self) -> Reader:
         return self
@@ -159,21 +161,21 @@ class Reader:
     def find(self, path: bytes, columns: tuple[str, ...]) -> Found | None:
         """Return the row of exactly `path` with `columns` (SQL expressions of this module), or None."""
         self._roots = None
-        row = self._one(_select(columns, "WHERE file.path = ?"), (path,))
-        return self._found(row) if row else None
+        rows = self._rows(columns, "WHERE file.path = ?", (path,))
+        return self._found(rows[0]) if rows else None
 
     def find_all(self, paths: Sequence[bytes], columns: tuple[str, ...]) -> dict[bytes, Found]:
         """Return the rows of exactly `paths`, at most 900 of them, by path: in half the time of `find` for each."""
         self._roots = None
         marks = ",".join("?" * len(paths))
-        rows = self._all(_select(columns, f"WHERE file.path IN ({marks})"), tuple(paths))
+        rows = self._rows(columns, f"WHERE file.path IN ({marks})", tuple(paths))
         return {row[0]: self._found(row) for row in rows}
 
     def rows(self, ids: Sequence[int], columns: tuple[str, ...]) -> list[Found]:
         """Return the rows with these `ids`, at most 900 of them, in their order; those that went are left out."""
         self._roots = None
         marks = ",".join("?" * len(ids))
-        rows = self._all(_select((*columns, "file.id"), f"WHERE file.id IN ({marks})"), tuple(ids))
+        rows = self._rows((*columns, "file.id"), f"WHERE file.id IN ({marks})", tuple(ids))
         found = {row[-1]: self._found(row[:-1]) for row in rows}
         return [found[each] for each in ids if each in found]
 
@@ -182,8 +184,8 @@ class Reader:
 
         macOS asks in one form for what a NAS stores in another.
         """
-        row = self._one(_select(columns, "WHERE file.nfc_path = ?"), (nfc(path) or path,))
-        return self._found(row) if row else None
+        rows = self._rows(columns, "WHERE file.nfc_path = ? LIMIT 1", (nfc(path) or path,))
+        return self._found(rows[0]) if rows else None
 
     def spellings(self, path: bytes) -> Iterator[bytes]:
         """Yield `path`, and what else it may be called in the store: in Unicode form NFC, below the name of a root.
@@ -206,8 +208,8 @@ class Reader:
         lower, upper = range_below(path)
         # the first condition is that of the index, which SQLite does not infer from the second
         condition = "AND file.status <> 'ok' AND file.status = 'failed' " if only_failed else ""
-        query = _select(columns, f"WHERE file.path > ? AND file.path < ? {condition}ORDER BY file.path LIMIT {_PAGE}")
-        while page := self._all(query, (lower, upper)):
+        rest = f"WHERE file.path > ? AND file.path < ? {condition}ORDER BY file.path LIMIT {_PAGE}"
+        while page := self._rows(columns, rest, (lower, upper)):
             for row in page:
                 yield self._found(row)
             lower = page[-1][0]
@@ -215,8 +217,8 @@ class Reader:
     def below_composed(self, path: bytes, columns: tuple[str, ...]) -> list[Found]:
         """Return the rows below a folder whose path differs from `path` in its Unicode form alone, in order."""
         lower, upper = range_below(nfc(path) or path)
-        query = _select(columns, "WHERE file.nfc_path > ? AND file.nfc_path < ? ORDER BY file.nfc_path")
-        return [self._found(row) for row in self._all(query, (lower, upper))]
+        rest = "WHERE file.nfc_path > ? AND file.nfc_path < ? ORDER BY file.nfc_path"
+        return [self._found(row) for row in self._rows(columns, rest, (lower, upper))]
 
     def name_of(self, path: bytes) -> bytes | None:
         """Return what the store calls the file or folder `path`, None where it knows nothing at or below it."""
@@ -283,6 +285,26 @@ class Reader:
             self._roots = {root: range_below(root.path) for root in self.roots()}
         return self._roots
 
+    def _rows(self, columns: tuple[str, ...], rest: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        query = _select(columns, rest)
+        if layouts.COLUMN not in columns:
+            return self._all(query, values)
+        place = _HEAD + columns.index(layouts.COLUMN)
+        try:
+            return _replaced(self._all(query, values), place, self._layouts.streams)
+        except KeyError:  # a layout that this reader did not come across yet
+            return _replaced(self._rows_learned(query, values, place), place, self._layouts.streams_known)
+
+    def _rows_learned(self, query: str, values: tuple[Any, ...], place: int) -> list[tuple[Any, ...]]:
+        # at one moment: layouts are forgotten as soon as no file has them
+        self._all("BEGIN")
+        try:
+            rows = self._all(query, values)
+            self._layouts.learn((row[place] for row in rows), self._all)
+            return rows
+        finally:
+            self._all("COMMIT")
+
     # without the context manager `explained`, which takes a fifth of the time of a query for one row
 
     def _one(self, query: str, values: tuple[Any, ...]) -> tuple[Any, ...] | None:
@@ -291,11 +313,15 @@ class Reader:
         except sqlite3.DatabaseError as error:
             raise explanation(error, self.path) from error
 
-    def _all(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    def _all(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         try:
             return self._connection.execute(query, values).fetchall()
         except sqlite3.DatabaseError as error:
             raise explanation(error, self.path) from error
+
+
+def _replaced(rows: list[tuple[Any, ...]], place: int, by: Callable[[Any], object]) -> list[tuple[Any, ...]]:
+    return [(*row[:place], by(row[place]), *row[place + 1 :]) for row in rows]
 
 
 @lru_cache

@@ -6,17 +6,18 @@ import json
 from typing import TYPE_CHECKING
 
 from qacache.record import MEDIA_FIELDS, Entry, Record, RecordedFailure, media_from_dict
+from qacache.store import layouts
 
 if TYPE_CHECKING:
     from qacache.store.reader import Found
 
-MEDIA_COLUMNS = ("file_id", "prober", "parser_version", "probed_ms", *MEDIA_FIELDS, "tags", "streams")
+MEDIA_COLUMNS = ("file_id", "prober", "parser_version", "probed_ms", *MEDIA_FIELDS, "tags", "layouts")
 """The columns of the table `media`."""
 
 RECORD_COLUMNS = (
     *("file.digest", "file.first_seen_ms", "media.probed_ms", "media.prober", "media.parser_version"),
     *(f"failure.{name}" for name in RecordedFailure._fields),
-    *("media.tags", "media.streams"),
+    *("media.tags", layouts.COLUMN),
     *(f"media.{name}" for name in MEDIA_FIELDS),
 )
 """What a whole record is made of, besides what every answer has."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from qacache.paths import shown_root
 from qacache.store.database import explained, open_reader
+from qacache.store.journal import path_key
 from qacache.store.ledger import FAILURE_COLUMNS, FailedFile
 from qacache.store.reader import Reader
 
@@ -158,10 +159,10 @@ class Standings:
         with explained(self.path):
             row = self._connection.execute(
                 "SELECT changed_ms, nullif(path, ?1) FROM ("
-                "SELECT id, changed_ms, path FROM change WHERE path = ?1 AND kind = 'removed' "
+                "SELECT id, changed_ms, path FROM change WHERE path_key = ?3 AND path = ?1 AND kind = 'removed' "
                 # a move, or a new encoding
                 "UNION ALL SELECT id, changed_ms, path FROM change WHERE from_path IS NOT NULL AND from_path = ?1"
                 ") WHERE changed_ms >= ?2 ORDER BY id DESC LIMIT 1",
-                (path, last_seen_ms),
+                (path, last_seen_ms, path_key(path)),
             ).fetchone()
         return Departure(*row) if row else None

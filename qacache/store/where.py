@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # what each public view reads: a name of one that a query gives to something else opens nothing else
 _VIEWS = {
-    "videos": {"file", "media", "root"},
+    "videos": {"file", "media", "layout", "root"},
     "failures": {"file", "failure"},
     "duplicates": {"file"},
     "scans": {"scan"},

@@ -10,7 +10,6 @@ import json
 import random
 import sqlite3
 import time
-import zlib
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
@@ -18,7 +17,7 @@ from qacache.errors import StoreLocked
 from qacache.events import Failed, Planned, Probed, Reused, Unchanged, Unstable, Vanished, Waiting
 from qacache.paths import as_folder, nfc, range_below
 from qacache.record import MEDIA_FIELDS, media_to_dict
-from qacache.store import intake, journal, path_index
+from qacache.store import intake, journal, layouts, path_index, raw_answers
 from qacache.store.database import explained, open_writer, signed
 from qacache.store.displaced import Displaced
 from qacache.store.lock import held, lock_path
@@ -284,7 +283,10 @@ class Writer:
         if not isinstance(event, Reused):
             return None
         content = event.source, event.digest
-        media = connection.execute(_SELECT_MEDIA, content).fetchone() or self._displaced.media_of(event.digest)
+        media = connection.execute(_SELECT_MEDIA, content).fetchone()
+        # after a scan their layouts may have been forgotten
+        if media is None and self._scan_id is not None:
+            media = self._displaced.media_of(event.digest)
         failure = None if media else connection.execute(_SELECT_FAILURE, content).fetchone()
         return _Source(media, failure or ()) if media or failure else None
 
@@ -312,9 +314,9 @@ class Writer:
     def _replace_media(self, connection: sqlite3.Connection, file_id: int, probe: Probe, now_ms: int) -> None:
         media = media_to_dict(probe.media)
         values = [media[name] for name in MEDIA_FIELDS]
-        tags, streams = _compact(media["tags"]), _compact(media["streams"])
-        connection.execute(_INSERT_MEDIA, (file_id, probe.prober, probe.parser_version, now_ms, *values, tags, streams))
-        connection.execute(_INSERT_RAW, (file_id, zlib.compress(_compact(probe.raw).encode())))
+        what = (*values, _compact(media["tags"]), layouts.stored(connection, _compact(media["streams"])))
+        connection.execute(_INSERT_MEDIA, (file_id, probe.prober, probe.parser_version, now_ms, *what))
+        connection.execute(_INSERT_RAW, (file_id, raw_answers.pack(_compact(probe.raw))))
 
     def _reuse(
         self,
