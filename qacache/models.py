@@ -17,6 +17,31 @@ Orientation = Literal["landscape", "portrait", "square"]
 Hdr = Literal["sdr", "hdr10", "hlg", "dolby-vision"]
 Status = Literal["ok", "failed", "vanished", "unknown"]
 Stage = Literal["list", "stat", "digest", "probe"]
+Reason = Literal[
+    "bad-output",
+    "cancelled",
+    "crashed",
+    "dangling-symlink",
+    "empty-file",
+    "invalid-data",
+    "io-error",
+    "memory-limit",
+    "mount-gone",
+    "name-too-long",
+    "no-answer",
+    "no-process",
+    "no-streams",
+    "not-a-file",
+    "not-found",
+    "os-error",
+    "permission-denied",
+    "refused-format",
+    "shrunken",
+    "symlink-loop",
+    "timeout",
+    "too-much-output",
+]
+"""Why files fail. A closed list: programs compare with it, and a metric has a series for each."""
 
 
 class FileStat(NamedTuple):
@@ -139,5 +164,5 @@ class Failure:
     """Why a file could not be described: the stage, a stable reason for programs, a sentence for people."""
 
     stage: Stage
-    reason: str
+    reason: Reason
     message: str

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from qacache.models import Failure
 
 if TYPE_CHECKING:
-    from qacache.models import Stage
+    from collections.abc import Mapping
 
-REASONS = {
+    from qacache.models import Reason, Stage
+
+REASONS: Mapping[int, Reason] = {
     errno.EACCES: "permission-denied",
     errno.EPERM: "permission-denied",
     errno.EIO: "io-error",

@@ -13,7 +13,7 @@ import xxhash
 from qacache.events import Failed, Unstable
 from qacache.models import FileStat
 from qacache.scan import digest as digest_module
-from qacache.scan.digest import CHUNK_BYTES, WHOLE_BYTES, Hashed, digest_file
+from qacache.scan.digest import CHUNK_BYTES, WHOLE_BYTES, Hashed, digest_file, digested_bytes
 from tests.media import make_file
 
 LARGE = 20 * CHUNK_BYTES
@@ -158,3 +158,21 @@ def test_a_file_without_permission_is_a_failure(tmp_path: Path) -> None:
     child = subprocess.run([sys.executable, "-c", DIGEST, str(path)], capture_output=True, text=True, check=True)
 
     assert child.stdout == "permission-denied\n"
+
+
+@pytest.mark.parametrize("size", [1, CHUNK_BYTES, WHOLE_BYTES, WHOLE_BYTES + 1, LARGE])
+def test_what_a_digest_reads_is_known_beforehand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    path = make_file(tmp_path / "x", bytes(size))
+    read: list[int] = []
+    pread = os.pread
+
+    def counting(descriptor: int, length: int, offset: int) -> bytes:
+        data = pread(descriptor, length, offset)
+        read.append(len(data))
+        return data
+
+    monkeypatch.setattr(os, "pread", counting)
+
+    digest_of(path)
+
+    assert sum(read) == digested_bytes(size)

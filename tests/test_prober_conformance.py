@@ -23,6 +23,7 @@ from qacache.probe import CANCELLED, Prober
 from qacache.probe.auto import AutoProber
 from qacache.probe.ffprobe import FfprobeProber
 from qacache.probe.libav.prober import LibavProber
+from qacache.probe.timed import TimedProber
 from tests.fuse_mount import Operation, mounted
 from tests.media import make_clip, make_copy, make_file, make_playlist, make_song, make_text, make_truncated
 from tests.processes import soon
@@ -44,8 +45,12 @@ def auto_prober(timeout_s: float = 60.0, **options: str) -> Prober:
     return AutoProber(libav_prober(timeout_s, **options), ffprobe_prober(timeout_s))
 
 
-PROBERS = {"ffprobe": ffprobe_prober, "libav": libav_prober, "auto": auto_prober}
-PROGRAMS = {"ffprobe": "ffprobe", "libav": sys.executable, "auto": sys.executable}
+def timed_prober(timeout_s: float = 60.0, **options: str) -> Prober:
+    return TimedProber(libav_prober(timeout_s, **options), lambda name, duration_s: None)
+
+
+PROBERS = {"ffprobe": ffprobe_prober, "libav": libav_prober, "auto": auto_prober, "timed": timed_prober}
+PROGRAMS = {"ffprobe": "ffprobe", "libav": sys.executable, "auto": sys.executable, "timed": sys.executable}
 
 
 @pytest.fixture(params=PROBERS)

@@ -7,15 +7,15 @@ Processes are started in this package and nowhere else.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from qacache.models import Failure, Probe
 
-CANCELLED = "cancelled"
+CANCELLED: Final = "cancelled"
 """The reason of the failure that a prober returns for a probe that `cancel` ended; it is never stored."""
 
-TIMEOUT = "timeout"
+TIMEOUT: Final = "timeout"
 """The reason of the failure of a file whose probe took too long."""
 
 PASSING = frozenset({"no-process", "mount-gone", "no-answer", CANCELLED})

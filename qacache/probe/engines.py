@@ -11,26 +11,29 @@ from qacache.probe.ffprobe import VERSION_TIMEOUT_S, FfprobeProber
 from qacache.probe.libav.prober import LibavProber
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from qacache.config.sections import Ffprobe
     from qacache.probe import Prober
 
 
-def make_prober(wanted: Ffprobe) -> Prober:
+def make_prober(wanted: Ffprobe, wrap: Callable[[Prober], Prober] = lambda prober: prober) -> Prober:
     """Return the prober of the engine that is `wanted`; raises `ProberMissing` where there is none.
 
-    `auto` makes do with one of the two, but an ffprobe that somebody has named has to be there.
+    `auto` makes do with one of the two, but an ffprobe that somebody has named has to be there. It asks what `wrap`
+    makes of each.
     """
     match wanted.engine:
         case "libav":
-            return make_libav(wanted)
+            return wrap(make_libav(wanted))
         case "ffprobe":
-            return make_ffprobe(wanted)
+            return wrap(make_ffprobe(wanted))
     try:
-        libav = make_libav(wanted)
+        libav = wrap(make_libav(wanted))
     except ProberMissing:
-        return make_ffprobe(wanted)
+        return wrap(make_ffprobe(wanted))
     try:
-        return AutoProber(libav, make_ffprobe(wanted))
+        return AutoProber(libav, wrap(make_ffprobe(wanted)))
     except ProberMissing:
         if wanted.path != FFPROBE:
             raise

@@ -26,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from qacache.models import Hdr, MediaInfo, Orientation, Stream
+from qacache.models import Hdr, MediaInfo, Orientation, Reason, Stream
 from qacache.probe import values
 
 PARSER_VERSION: int = 1
@@ -49,7 +49,7 @@ class NotMedia(ValueError):
     `reason` is `bad-output` where there is no usable `format`, `no-streams` where there are no streams.
     """
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
 

@@ -21,6 +21,8 @@ from qacache.probe import CANCELLED, TIMEOUT
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from qacache.models import Reason
+
 Said = tuple[str, str]
 
 _MESSAGE_CHARACTERS = 300
@@ -41,7 +43,7 @@ _NOT_TRIED = "Not detecting m3u8/hls"
 _REPEATED = re.compile(r"Last message repeated \d+ times")
 
 
-def failed(reason: str, what: str, said: Iterable[Said] = ()) -> Failure:
+def failed(reason: Reason, what: str, said: Iterable[Said] = ()) -> Failure:
     """Return the failure of a probe: what happened, and in brackets what the log said."""
     words = in_one_line(said)
     message = f"{what} ({words})" if words else what

@@ -62,6 +62,11 @@ def digest_of(descriptor: int, size: int) -> bytes:
     return state.digest()
 
 
+def digested_bytes(size: int) -> int:
+    """Return how many bytes are read for the digest of a file of `size` bytes."""
+    return sum(length for _, length in _chunks(size))
+
+
 def _chunks(size: int) -> Iterator[tuple[int, int]]:
     if size <= WHOLE_BYTES:
         yield 0, size
