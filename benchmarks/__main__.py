@@ -19,6 +19,7 @@ from benchmarks.measure import HEADER, QACACHE, Row, in_turns, peak_memory_bytes
 from benchmarks.mounts import slow_mount
 from benchmarks.probing import cold_scans, memory, real_files
 from benchmarks.room import room
+from benchmarks.serving import serving
 from tests.media import make_clip
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def main() -> int:
         add(room(db, fill_store(db, [work / "tree"])))
         add(second_scan(work, db))
         add(lookup(work, db))
+        add(serving(work, db))
         add(searches(work, db))
         add(backups(work, db))
         add(candidates(work))
