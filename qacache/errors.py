@@ -16,6 +16,10 @@
     │       ├── SchemaUnsupported  12   older than this qacache can migrate
     │       └── SchemaOutdated     12   older, and `qacache migrate` brings it up to date
     ├── SearchTimeout               1   a search took longer than it may
+    ├── ServerError                 1   the server that was asked gives no answer that can be used
+    │   ├── ServerUnreachable      15   nothing answers there, or not in time
+    │   ├── ServerDenied            1   the server does not let us have that
+    │   └── ServerHasNone           1   the server has no such thing
     ├── ProberMissing              13   no ffprobe to run
     └── RootRefused                14   a root is missing, unreadable or suspiciously empty
 
@@ -105,6 +109,24 @@ class SchemaOutdated(SchemaError):
 
 class SearchTimeout(QacacheError):
     """A search took longer than it may."""
+
+
+class ServerError(QacacheError):
+    """The server that was asked gives no answer that can be used."""
+
+
+class ServerUnreachable(ServerError):
+    """Nothing answers where the server should be, or not in time."""
+
+    exit_code = 15
+
+
+class ServerDenied(ServerError):
+    """The server answers, but does not let us have what was asked for."""
+
+
+class ServerHasNone(ServerError):
+    """The server has nothing there, or nothing that we may know of."""
 
 
 class ProberMissing(QacacheError):

@@ -1,7 +1,11 @@
-"""The shape in which programs are told of events: what `qacache.record` is for files."""
+"""The shape in which programs are told of events: what `qacache.record` is for files.
+
+`event_dicts` and `summary_dict` make it, `event_of` and `summary_of` read it.
+"""
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, assert_never
 
 from qacache.events import (
@@ -16,13 +20,15 @@ from qacache.events import (
     Waiting,
     event_name,
 )
-from qacache.record import media_to_dict, path_fields
+from qacache.models import Failure, FileStat, Probe
+from qacache.record import BadRecord, media_from_dict, media_to_dict, path_fields, path_from_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from qacache.events import Event
-    from qacache.models import FileStat
+
+_STORED = ("probed", "reused")
 
 
 def event_dicts(event: Event) -> Iterator[dict[str, Any]]:
@@ -41,8 +47,43 @@ def summary_dict(summary: Summary) -> dict[str, Any]:
     return {**head, **summary.counts(), **roots, "changes": summary.changes}
 
 
+def event_of(told: Mapping[str, Any]) -> Event | None:
+    """Return the event that `event_dicts` told of, None for one that is none of a file's; raises `BadRecord`.
+
+    What is not told is missing: inode and device, and the prober's raw answer.
+    """
+    try:
+        return _event_of(told)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise BadRecord(f"no event of qacache's: {type(error).__name__} {error}") from error
+
+
+def summary_of(told: Mapping[str, Any]) -> Summary:
+    """Return the summary that `summary_dict` told of, or one with as much of it as there is."""
+    known = {each.name for each in fields(Summary)}
+    return Summary(**{name: value for name, value in told.items() if name in known and value is not None})
+
+
 def _stat_fields(stat: FileStat) -> dict[str, Any]:
     return {**path_fields(stat.path), "size": stat.size, "mtime_ns": stat.mtime_ns}
+
+
+def _event_of(told: Mapping[str, Any]) -> Event | None:
+    name = told["event"]
+    if name in _STORED:
+        path = path_from_fields(told)
+        stat = FileStat(path, int(told["size"]), int(told["mtime_ns"]), 0, 0)
+        digest = bytes.fromhex(told["digest"])
+        if name == "probed":
+            return Probed(stat, digest, Probe(media_from_dict(told["media"]), {}, str(told["prober"]), 0))
+        source = {"path": told["source"], "path_b64": told.get("source_b64")}
+        return Reused(stat, digest, path_from_fields(source))
+    if name == "failed":
+        return Failed(path_from_fields(told), Failure(told["stage"], told["reason"], str(told["message"])))
+    if name == "unchanged":
+        return Unchanged([path_from_fields(told)])
+    kinds: Mapping[str, type[Vanished | Unstable]] = {"vanished": Vanished, "unstable": Unstable}
+    return kinds[name](path_from_fields(told)) if name in kinds else None
 
 
 def _details(event: Probed | Reused | Failed | Vanished | Unstable | Planned) -> dict[str, Any]:

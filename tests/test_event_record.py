@@ -10,10 +10,10 @@ from typing import Any, get_args
 
 import pytest
 
-from qacache.event_record import event_dicts, summary_dict
+from qacache.event_record import event_dicts, event_of, summary_dict
 from qacache.events import Event, Failed, Planned, Reused, Summary, Unchanged, Unstable, Vanished, Waiting
 from qacache.models import Failure
-from qacache.record import Record, to_dict
+from qacache.record import BadRecord, Record, to_dict
 from tests.rows import digest_of, failed, probed, reused, stat_of
 
 A, RAW = b"/v/a.mp4", b"/v/caf\xe9.mp4"
@@ -71,6 +71,32 @@ def test_a_probed_file_is_told_with_its_media_as_the_record_has_it() -> None:
     names = ("path", "path_b64", "size", "mtime_ns", "digest", "prober", "media")
     written = to_dict(record)
     assert told == {"event": "probed", **{name: written[name] for name in names}}
+
+
+@pytest.mark.parametrize(
+    "event", [*(event for event, _ in EXAMPLES), probed(RAW, "x")], ids=lambda event: type(event).__name__
+)
+def test_what_was_told_is_read_again(event: Event) -> None:
+    told = list(event_dicts(event))
+    read = [each for each in map(event_of, told) if each is not None]
+
+    assert [again for each in read for again in event_dicts(each)] == (told if not isinstance(event, Planned) else [])
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {"event": "vanished"},
+        {"event": "failed", "path": "/a"},
+        {"event": "probed", "path": "/a", "size": 1, "mtime_ns": 1, "digest": "zz"},
+        {"event": "probed", "path": "/a", "size": 1, "mtime_ns": 1, "digest": "00", "prober": "x", "media": None},
+        {"event": "reused", "path": "/a", "size": 1, "mtime_ns": 1, "digest": "00"},
+    ],
+)
+def test_what_is_no_event_is_told(told: Mapping[str, Any]) -> None:
+    with pytest.raises(BadRecord):
+        event_of(told)
 
 
 def test_every_kind_of_event_has_its_example_here() -> None:
