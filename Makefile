@@ -31,7 +31,7 @@ endif
 
 test: $(VENV)/installed-dev
 	@scripts/system-packages ffmpeg
-	@scripts/system-packages zsh fish groff || echo "tests that need these are skipped" >&2
+	@scripts/system-packages zsh fish groff prometheus || echo "tests that need these are skipped" >&2
 	$(BIN)/python -m pytest
 
 check: $(VENV)/installed-dev
@@ -46,7 +46,8 @@ check: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	@scripts/system-packages ffmpeg exiftool sqlite3
-	@scripts/system-packages jdupes || echo 'going on without it' >&2
+	@scripts/system-packages jdupes wrk || echo 'going on without them' >&2
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
 	$(BIN)/python -m benchmarks $(if $(MEDIA),--media "$(MEDIA)")
 
 generate: $(VENV)/installed-dev

@@ -54,16 +54,19 @@ _qacache() {
             "backup verify") command="backup verify" ;;
             "backup restore") command="backup restore" ;;
             "backup prune") command="backup prune" ;;
+            " serve") command="serve" ;;
+            " token") command="token" ;;
+            "token new") command="token new" ;;
             " completions") command="completions" ;;
         esac
     done
     case "$command $previous" in
         "scan --config" | "scan --db") _qacache_names -f; return ;;
+        "scan --server" | "scan --jobs" | "scan --rate" | "scan --settle") :; return ;;
         "scan --engine") _qacache_words 'auto libav ffprobe'; return ;;
-        "scan --jobs" | "scan --rate" | "scan --settle") :; return ;;
         "lookup --config" | "lookup --db") _qacache_names -f; return ;;
-        "lookup --field" | "lookup --verify-deadline") :; return ;;
-        "find --name" | "find --min-width" | "find --max-width" | "find --min-height" | "find --max-height" | "find --codec" | "find --audio-codec" | "find --container" | "find --longer-than" | "find --shorter-than" | "find --bigger-than" | "find --smaller-than" | "find --modified-since" | "find --modified-before" | "find --where" | "find --where-timeout" | "find --limit") :; return ;;
+        "lookup --server" | "lookup --field" | "lookup --verify-deadline") :; return ;;
+        "find --name" | "find --min-width" | "find --max-width" | "find --min-height" | "find --max-height" | "find --codec" | "find --audio-codec" | "find --container" | "find --longer-than" | "find --shorter-than" | "find --bigger-than" | "find --smaller-than" | "find --modified-since" | "find --modified-before" | "find --where" | "find --where-timeout" | "find --limit" | "find --server") :; return ;;
         "find --under") _qacache_names -f roots; return ;;
         "find --status") _qacache_words 'ok failed vanished any'; return ;;
         "find --orientation") _qacache_words 'landscape portrait square'; return ;;
@@ -77,10 +80,10 @@ _qacache() {
         "probe --config") _qacache_names -f; return ;;
         "probe --engine") _qacache_words 'auto libav ffprobe'; return ;;
         "reprobe --config" | "reprobe --db") _qacache_names -f; return ;;
+        "reprobe --server" | "reprobe --jobs" | "reprobe --rate") :; return ;;
         "reprobe --engine") _qacache_words 'auto libav ffprobe'; return ;;
-        "reprobe --jobs" | "reprobe --rate") :; return ;;
         "failures --config" | "failures --db") _qacache_names -f; return ;;
-        "failures --since" | "failures --reason" | "failures --jobs" | "failures --rate") :; return ;;
+        "failures --server" | "failures --since" | "failures --reason" | "failures --jobs" | "failures --rate") :; return ;;
         "failures --engine") _qacache_words 'auto libav ffprobe'; return ;;
         "export --name" | "export --min-width" | "export --max-width" | "export --min-height" | "export --max-height" | "export --codec" | "export --audio-codec" | "export --container" | "export --longer-than" | "export --shorter-than" | "export --bigger-than" | "export --smaller-than" | "export --modified-since" | "export --modified-before" | "export --where" | "export --where-timeout" | "export --since") :; return ;;
         "export --under") _qacache_names -f roots; return ;;
@@ -92,13 +95,13 @@ _qacache() {
         "export --output" | "export -o" | "export --config" | "export --db") _qacache_names -f; return ;;
         "import --map") :; return ;;
         "import --config" | "import --db") _qacache_names -f; return ;;
-        "scans --limit") :; return ;;
+        "scans --limit" | "scans --server") :; return ;;
         "scans --config" | "scans --db") _qacache_names -f; return ;;
         "diff --limit") :; return ;;
         "diff --under") _qacache_names -f roots; return ;;
         "diff --config" | "diff --db") _qacache_names -f; return ;;
         "dupes --under" | "dupes --keep-under") _qacache_names -f roots; return ;;
-        "dupes --min-size" | "dupes --limit") :; return ;;
+        "dupes --min-size" | "dupes --limit" | "dupes --server") :; return ;;
         "dupes --keep") _qacache_words 'newest oldest shortest-path longest-path first-path'; return ;;
         "dupes --config" | "dupes --db") _qacache_names -f; return ;;
         "stats --under") _qacache_names -f roots; return ;;
@@ -114,23 +117,28 @@ _qacache() {
         "backup verify --config" | "backup verify --db") _qacache_names -f; return ;;
         "backup restore --config" | "backup restore --db") _qacache_names -f; return ;;
         "backup prune --config" | "backup prune --db") _qacache_names -f; return ;;
+        "serve --config" | "serve --db") _qacache_names -f; return ;;
+        "serve --addr" | "serve --jobs" | "serve --rate") :; return ;;
+        "serve --engine") _qacache_words 'auto libav ffprobe'; return ;;
+        "token new --scope") _qacache_words 'read write'; return ;;
+        "token new --file") _qacache_names -f; return ;;
         "completions --config" | "completions --db") _qacache_names -f; return ;;
     esac
     if [[ $current == -* ]]; then
         case "$command" in
             "") _qacache_words '--version --json -h --help' ;;
-            "scan") _qacache_words '--config --db --engine --jobs --rate --settle --force --verify-digest --dry-run --accept-shrink --json -h --help' ;;
-            "lookup") _qacache_words '--config --db --stdin -0 --field --verify --verify-deadline --probe-missing --json -h --help' ;;
-            "find") _qacache_words '--name --under --status --orientation --resolution --min-width --max-width --min-height --max-height --codec --audio-codec --container --hdr --hdr-format --longer-than --shorter-than --bigger-than --smaller-than --modified-since --modified-before --where --where-timeout --sort --random --limit --columns --format --print0 -0 --json --config --db -h --help' ;;
+            "scan") _qacache_words '--config --db --server --engine --jobs --rate --settle --force --verify-digest --dry-run --accept-shrink --json -h --help' ;;
+            "lookup") _qacache_words '--config --db --server --stdin -0 --field --verify --verify-deadline --probe-missing --json -h --help' ;;
+            "find") _qacache_words '--name --under --status --orientation --resolution --min-width --max-width --min-height --max-height --codec --audio-codec --container --hdr --hdr-format --longer-than --shorter-than --bigger-than --smaller-than --modified-since --modified-before --where --where-timeout --sort --random --limit --columns --format --print0 -0 --json --config --db --server -h --help' ;;
             "why") _qacache_words '--config --db --json -h --help' ;;
             "probe") _qacache_words '--config --engine --json -h --help' ;;
-            "reprobe") _qacache_words '--config --db --engine --failed --jobs --rate --json -h --help' ;;
-            "failures") _qacache_words '--config --db --since --reason --retry --engine --jobs --rate --json -h --help' ;;
+            "reprobe") _qacache_words '--config --db --server --engine --failed --jobs --rate --json -h --help' ;;
+            "failures") _qacache_words '--config --db --server --since --reason --retry --engine --jobs --rate --json -h --help' ;;
             "export") _qacache_words '--name --under --status --orientation --resolution --min-width --max-width --min-height --max-height --codec --audio-codec --container --hdr --hdr-format --longer-than --shorter-than --bigger-than --smaller-than --modified-since --modified-before --where --where-timeout --since --format --output -o --raw --config --db --json -h --help' ;;
             "import") _qacache_words '--map --replace --dry-run --config --db --json -h --help' ;;
-            "scans") _qacache_words '--limit --config --db --json -h --help' ;;
+            "scans") _qacache_words '--limit --config --db --server --json -h --help' ;;
             "diff") _qacache_words '--limit --under --config --db --json -h --help' ;;
-            "dupes") _qacache_words '--under --min-size --limit --verify --keep --keep-under --print0 -0 --config --db --json -h --help' ;;
+            "dupes") _qacache_words '--under --min-size --limit --verify --keep --keep-under --print0 -0 --config --db --server --json -h --help' ;;
             "stats") _qacache_words '--under --config --db --json -h --help' ;;
             "config") _qacache_words '-h --help' ;;
             "config show") _qacache_words '--config --db --json -h --help' ;;
@@ -145,12 +153,15 @@ _qacache() {
             "backup verify") _qacache_words '--config --db --json -h --help' ;;
             "backup restore") _qacache_words '--config --db --json -h --help' ;;
             "backup prune") _qacache_words '--dry-run --config --db --json -h --help' ;;
+            "serve") _qacache_words '--config --db --addr --engine --jobs --rate -h --help' ;;
+            "token") _qacache_words '-h --help' ;;
+            "token new") _qacache_words '--scope --file -h --help' ;;
             "completions") _qacache_words '--config --db -h --help' ;;
         esac
         return
     fi
     case "$command" in
-        "") _qacache_words 'scan lookup find why probe reprobe failures export import scans diff dupes stats config doctor migrate vacuum backup completions' ;;
+        "") _qacache_words 'scan lookup find why probe reprobe failures export import scans diff dupes stats config doctor migrate vacuum backup serve token completions' ;;
         "scan") _qacache_names -d roots ;;
         "lookup") _qacache_names -f roots ;;
         "find") : ;;
@@ -168,6 +179,8 @@ _qacache() {
         "backup verify") _qacache_names -f roots ;;
         "backup restore") _qacache_names -f roots ;;
         "backup prune") _qacache_names -d roots ;;
+        "token") _qacache_words new ;;
+        "token new") : ;;
         "completions") _qacache_words 'bash zsh fish roots' ;;
     esac
 }

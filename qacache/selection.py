@@ -47,6 +47,10 @@ CONTAINER_ALIASES = {
 """One of ffprobe's names of a format, by what else people call it."""
 
 
+class NothingFits(UsageError):
+    """A selection contradicts itself."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """Criteria that all have to hold for a file to be meant; one that is empty or None is none.
@@ -55,7 +59,7 @@ class Selection:
     patterns of `fnmatch` for the last part of the path, in any case; `under` are folders, or files, as the store has
     them. Sizes of pictures are as displayed, in pixels, their bounds included; so is `modified_since_ns`, and no
     other bound is. `changed_since` is the number of a scan: what later ones found changed fits, and what was looked
-    into since. `where` is an expression in SQL over the view `videos`. Raises `UsageError` where no file could fit.
+    into since. `where` is an expression in SQL over the view `videos`. Raises `NothingFits` where no file could.
     """
 
     texts: tuple[str, ...] = ()
@@ -85,7 +89,7 @@ class Selection:
         for least, most, may_be_equal in _BOUNDS:
             lower, upper = getattr(self, least), getattr(self, most)
             if lower is not None and upper is not None and not (lower < upper or (may_be_equal and lower == upper)):
-                raise UsageError(f"no file fits: {_words(least)} and {_words(most)} leave nothing between them")
+                raise NothingFits(f"no file fits: {_words(least)} and {_words(most)} leave nothing between them")
 
 
 _BOUNDS = (

@@ -34,6 +34,14 @@ _MOST = (1 << 63) - 1
 _MOST_S = 1e9
 
 
+class BadText(UsageError):
+    """A text is no value of its criterion. The message has the text in it; `key` says what it should have been."""
+
+    def __init__(self, message: str, key: Key) -> None:
+        super().__init__(message)
+        self.key = key
+
+
 class _Criterion(NamedTuple):
     """A criterion: its field of `Selection`, and what its texts are; `is_list` says that there may be several."""
 
@@ -65,11 +73,11 @@ def parse_selection(given: Mapping[str, Iterable[str]], *, now_s: float, label: 
 
 
 def parse_text(text: str, key: Key, label: str = "flag --") -> Any:
-    """Return what the text of one option means; raises `UsageError`, which names the option after `label`."""
+    """Return what the text of one option means; raises `BadText`, which names the option after `label`."""
     try:
         return key.parse(key.kind.from_text(text), "")
     except ValueError as error:
-        raise UsageError(f"{label}{key.name}: {error}") from error
+        raise BadText(f"{label}{key.name}: {error}", key) from error
 
 
 def _criteria(now_s: float) -> Mapping[str, _Criterion]:
@@ -80,9 +88,9 @@ def _criteria(now_s: float) -> Mapping[str, _Criterion]:
         _several("statuses", choice("status", *STATUSES), "status"),
         _several("orientations", choice("orientation", *ORIENTATIONS), "orientation"),
         _several("resolutions", choice("resolution", *RESOLUTIONS), "resolution"),
-        _several("codecs", _TEXT, "codec"),
-        _several("audio_codecs", _TEXT, "audio-codec"),
-        _several("containers", _TEXT, "container"),
+        _several("codecs", _WORD, "codec"),
+        _several("audio_codecs", _WORD, "audio-codec"),
+        _several("containers", _WORD, "container"),
         _several("hdr", choice("format", *HDR_FORMATS), "hdr-format"),
         *(_one(name, kinds.WHOLE, name, 1, _MOST) for name in ("min_width", "max_width", "min_height", "max_height")),
         *(_one(f"{name}_s", kinds.DURATION, name, 0, _MOST_S) for name in ("longer_than", "shorter_than")),
@@ -105,6 +113,12 @@ def _text(value: object, _folder: str) -> str | None:
     return value if isinstance(value, str) and value and "\0" not in value else None
 
 
+def _word(value: object, folder: str) -> str | None:
+    # what is no UTF-8 may be part of a path, but is compared with text here
+    text = _text(value, folder)
+    return text if text and not re.search("[\ud800-\udfff]", text) else None
+
+
 def _size_text(text: str) -> str:
     """Return a size as `kinds.SIZE` reads it: `2G` and `2 gb` are 2 GB."""
     match = re.fullmatch(r"([0-9.]+) ?([kmgt])(i?)b?", text, re.IGNORECASE)
@@ -117,14 +131,24 @@ def _moment_ns(now_s: float, value: object, folder: str) -> int | None:
     if re.fullmatch(r"\d{4}(-\d\d)?", text):
         text += "-01-01"[len(text) - len("2026-01-31") :]
     try:
-        return int(datetime.fromisoformat(text).timestamp() * 10**9)
-    except (ValueError, OverflowError):
+        moment = datetime.fromisoformat(text)
+    except ValueError:
         # a bare number is no time ago: it would be one of seconds
         ago_s = kinds.DURATION.take(value, folder) if re.search("[a-z]", text) else None
-    return None if ago_s is None or ago_s < 0 else int((now_s - ago_s) * 10**9)
+        return None if ago_s is None or ago_s < 0 else _bounded_ns(now_s - ago_s)
+    try:
+        return _bounded_ns(moment.timestamp())
+    except (ValueError, OverflowError):  # at the ends of the calendar, other zones have no time
+        return -_MOST if moment.year == 1 else _MOST
+
+
+def _bounded_ns(moment_s: float) -> int:
+    # SQLite holds no more, and no file is as old, or as new
+    return max(-_MOST, min(int(moment_s * 10**9), _MOST))
 
 
 _TEXT = Kind("text", "a part of a name, at least a letter", _text, str)
+_WORD = Kind("name", "one such as ffprobe has", _word, str)
 
 SIZE = kinds.SIZE._replace(forms="700M, 2GB or 4GiB", from_text=_size_text)
 """A size as people write it on a command line."""

@@ -20,7 +20,7 @@ from qacache.store.database import OLDEST_SCHEMA_VERSION, SCHEMA_VERSION
 if TYPE_CHECKING:
     from qacache.config import Ffprobe
 
-PACKAGES = ("av", "platformdirs", "rich", "sqlite-utils", "tomli-w", "typer", "xxhash")
+PACKAGES = ("av", "platformdirs", "prometheus-client", "rich", "sqlite-utils", "tomli-w", "typer", "xxhash")
 """What qacache depends on."""
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from qacache.config.sections import CHECKS
+from qacache.config.upkeep import CHECKS
 from qacache.store.lock import held, lock_path, scan_lock_path
 from tests.command import Argument, Command, Done, respecting_permissions
 from tests.fuse_mount import LISTINGS, mounted

@@ -31,11 +31,14 @@ FLAGS = [
     ["--verify-deadline", "never"],
     ["--db", "no-store.db"],
     ["--config", "no-file.toml"],
+    ["--server", "http://127.0.0.1:1"],
+    ["--server", "no URL"],
     ["--"],
 ]
 LONG_WAY = [
     ["--field=orientation"],
     ["--db=no-store.db"],
+    ["--server=http://127.0.0.1:1"],
     ["--help"],
     ["-h"],
     ["--js"],

@@ -10,7 +10,8 @@ import pytest
 
 from qacache.config import Config, Scan, Settings, load, places
 from qacache.config.mounts import MountLimits
-from qacache.config.sections import DAY_S, MIB, keys, sections
+from qacache.config.sections import keys, sections
+from qacache.config.units import DAY_S, MIB
 from qacache.errors import ConfigError
 
 PROJECT = Path(__file__).parents[1]
@@ -220,9 +221,13 @@ def test_unknown_key_names_the_nearest_one(toml: Path) -> None:
     ("text", "problem"),
     [
         ("settle = 5", "unknown key settle in {}: did you mean scan.settle?"),
-        ("[db]\nzzz = 5", "unknown key db.zzz in {}: known are db.path, db.busy_timeout"),
+        ("[db]\nzzz = 5", "unknown key db.zzz in {}: known are db.path, db.busy_timeout, db.checkpoint_every"),
         ("[scna]", "unknown section scna in {}: did you mean scan?"),
-        ("[zzz]", "unknown section zzz in {}: known are backup, db, doctor, ffprobe, maintenance, mounts, scan"),
+        (
+            "[zzz]",
+            "unknown section zzz in {}: known are backup, client, db, doctor, ffprobe, log, maintenance, metrics, "
+            "mounts, paths, scan, server",
+        ),
         ("scan = 5", "scan in {}: 5 is no table: write [scan]"),
         ("[[scan]]", "scan in {}: a list is no table: write [scan]"),
         ("mounts = 5", 'mounts in {}: 5 is no table of mounts: write [mounts."/mnt/nas"] and keys below it'),

@@ -87,6 +87,7 @@ def test_the_example_uncommented_sets_every_key_to_its_default(tmp_path: Path) -
     assert settings.config.scan == Config().scan
     assert settings.config.ffprobe == Config().ffprobe
     assert settings.config.mounts.by_folder == {"/mnt/nas": MountLimits()}
+    assert settings.config.paths.map == (("/Volumes/Media", "/mnt/media"),)
     assert settings.config.db.busy_timeout_s == Config().db.busy_timeout_s
     assert settings.config.db.path == os.path.expanduser("~/.local/share/qacache/qacache.db")
 
@@ -94,8 +95,8 @@ def test_the_example_uncommented_sets_every_key_to_its_default(tmp_path: Path) -
 def test_the_example_describes_every_key() -> None:
     text = render()
     for _, key in keys():
-        beginning = f"{key.bare_name} = " if key.bare_name else f"[{key.name}."
-        assert f"Variable: {key.variable}\n# {beginning}" in text
+        beginnings = [f"{key.bare_name} = " if key.bare_name else f"[{key.name}.", f"[[{key.name}]]"]
+        assert any(f"Variable: {key.variable}\n# {beginning}" in text for beginning in beginnings)
     assert max(len(line) for line in text.splitlines()) <= 110
 
 

@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from qacache.config.sections import CHECKS
+from qacache.config.upkeep import CHECKS
 from qacache.store.session import Store
 
 PROJECT = Path(__file__).parent.parent

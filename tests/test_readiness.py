@@ -18,7 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qacache.config.sections import CHECKS, Config, Db, Doctor, Ffprobe, Scan
+from qacache.config.sections import Config, Db, Ffprobe, Scan
+from qacache.config.upkeep import CHECKS, Doctor
 from qacache.probe.libav import prober as libav_prober
 from qacache.readiness import system
 from qacache.readiness.roots import RootTask

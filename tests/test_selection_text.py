@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from qacache.errors import UsageError
-from qacache.selection import Selection
+from qacache.selection import NothingFits, Selection
 from qacache.selection_text import parse_selection
 
 NOW_S = 1_800_000_000.0
@@ -113,3 +113,29 @@ def test_an_error_names_the_criterion(given: dict[str, Any], message: str) -> No
     texts = {name.replace("_", "-"): [text] for name, text in given.items()}
     with pytest.raises(UsageError, match=f"^{message}"):
         parse_selection(texts, now_s=NOW_S, label="parameter ")
+
+
+@pytest.mark.parametrize("zone", ["XYZ-9", "XYZ+9"])
+@pytest.mark.parametrize(("text", "is_past"), [("0001-01-01", True), ("9999-12-31T23:59", False), ("36500d", True)])
+def test_moments_beyond_all_files_are_as_far_as_the_store_can_tell(
+    monkeypatch: pytest.MonkeyPatch, zone: str, text: str, is_past: bool
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    moment_ns = parsed(modified_since=text).modified_since_ns
+    monkeypatch.undo()
+    time.tzset()
+    assert moment_ns is not None
+    assert (moment_ns < NOW_S * 10**9) is is_past
+    assert abs(moment_ns) < 1 << 63
+
+
+@pytest.mark.parametrize("name", ["codec", "audio_codec", "container"])
+def test_a_name_of_ffprobe_is_text(name: str) -> None:
+    with pytest.raises(UsageError, match="is no name: write one such as ffprobe has"):
+        parsed(**{name: "\udcff"})
+
+
+def test_what_contradicts_itself_fits_nothing() -> None:
+    with pytest.raises(NothingFits, match="longer-than and shorter-than leave nothing between them"):
+        parsed(longer_than="2h", shorter_than="1h")

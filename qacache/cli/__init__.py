@@ -78,7 +78,7 @@ def _flush() -> None:
 
 
 def _complain(message: str, hint: str | None = None) -> None:
-    from qacache.cli.text import printable
+    from qacache.text import printable
 
     lines = [*f"qacache: {message}".split("\n"), *([f"hint: {hint}"] if hint else [])]
     sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import nullcontext
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qacache.cli.columns import MEDIA, column_named, sql_of
-from qacache.cli.text import json_line, tsv_line
+from qacache.cli.asking import refuse, server_for
+from qacache.columns import MEDIA, column_named, sql_of
 from qacache.config import load
 from qacache.config.keys import Key
 from qacache.config.kinds import DURATION
@@ -20,6 +21,7 @@ from qacache.errors import UsageError
 from qacache.lookup import look_up
 from qacache.paths import absolute
 from qacache.store.reader import COLUMNS, Reader
+from qacache.text import json_line, tsv_line
 from qacache.times import iso_time
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class Request(NamedTuple):
     paths: Sequence[str] = ()
     config: str | None = None
     db: str | None = None
+    server: str | None = None
     stdin: bool = False
     null: bool = False
     json: bool = False
@@ -67,27 +70,49 @@ class Line(NamedTuple):
 
 def answer(request: Request) -> int:
     """Print the answers; return the exit status, which is 3 where a path is not in the store."""
-    config = load(config_path=request.config, flags={"db.path": request.db}).config
+    flags = {"db.path": request.db, "client.server_url": request.server}
+    config = load(config_path=request.config, flags=flags).config
+    server = server_for(config, db=request.db, server=request.server)
     columns, write = _form(request)
     paths = _paths(request)
+    verifier = _verifier(request)
+    if server:
+        from qacache.client.files import look_up as look_up_there
+
+        refuse({"--verify": request.verify})
+        refuse({"--probe-missing": request.probe_missing}, hint="to have files probed there: qacache reprobe")
+        answers = look_up_there(server, paths, columns)
+        # this is when it is asked: before anything is written
+        first = list(islice(answers, 1))
+        return _write_all(write, (Line(each, None) for each in chain(first, answers)))
     status = 0
     if request.probe_missing:
         from qacache.cli.missing import probe_missing
 
         status = probe_missing(paths, config)
-    verifier = _verifier(request)
-    missing = 0
 
     def lines(reader: Reader) -> Iterator[Line]:
-        nonlocal missing
         for each in look_up(reader, paths, columns):
-            missing += each.found is None
             checked = verifier.freshness(each.found, reader.root_of(each.path)) if verifier and each.found else None
             yield Line(each, checked)
 
     with verifier or nullcontext(), Reader(config.db.path) as reader:
-        write(lines(reader))
-    return status or (NOT_FOUND if missing else 0)
+        missing = _write_all(write, lines(reader))
+    return status or missing
+
+
+def _write_all(write: Callable[[Iterable[Line]], None], lines: Iterable[Line]) -> int:
+    """Write the answers; return the exit status."""
+    missing = 0
+
+    def counted() -> Iterator[Line]:
+        nonlocal missing
+        for line in lines:
+            missing += line.answer.found is None
+            yield line
+
+    write(counted())
+    return NOT_FOUND if missing else 0
 
 
 def _form(request: Request) -> tuple[tuple[str, ...], Callable[[Iterable[Line]], None]]:

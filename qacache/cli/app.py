@@ -37,6 +37,8 @@ _COMMANDS = (
     "migrate",
     "vacuum",
     "backup",
+    "serve",
+    "token",
     "completions",
 )
 

@@ -10,11 +10,11 @@ import typer
 from qacache.cli import backup_words as words
 from qacache.cli.long_work import long_work
 from qacache.cli.options import ConfigOption, DbOption, JsonOption, command_app, exit_statuses
-from qacache.cli.text import json_line
 from qacache.config import load
 from qacache.store.backup import creation, pruning, restoring, verification
 from qacache.store.backup.folder import Folder
 from qacache.store.backup.retention import Rules
+from qacache.text import json_line
 
 if TYPE_CHECKING:
     from qacache.config import Config

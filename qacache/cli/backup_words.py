@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qacache.cli.scans import local_time
 from qacache.cli.tables import size_text
-from qacache.cli.text import EMPTY, json_line, printable, tsv_line
+from qacache.text import EMPTY, json_line, printable, tsv_line
 from qacache.times import iso_time
 
 if TYPE_CHECKING:

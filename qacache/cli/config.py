@@ -10,9 +10,9 @@ import textwrap
 import typer
 
 from qacache.cli.options import ConfigOption, DbOption, JsonOption, command_app, exit_statuses
-from qacache.cli.text import EMPTY, json_line, printable
 from qacache.config import config_file, load
 from qacache.config.example import write_example
+from qacache.text import EMPTY, json_line, printable
 
 app = command_app("See, make and find the configuration.")
 

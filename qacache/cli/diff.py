@@ -10,13 +10,13 @@ import typer
 
 from qacache.cli.options import ConfigOption, DbOption, JsonOption, command_app, exit_statuses
 from qacache.cli.scans import NO_SCANS, known_scan, local_time
-from qacache.cli.text import json_line, printable
 from qacache.config import load
 from qacache.diff import diff as difference
 from qacache.errors import UsageError
 from qacache.paths import absolute
 from qacache.store.history import History
 from qacache.store.reader import Reader
+from qacache.text import json_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,10 +10,10 @@ import typer
 
 from qacache.cli import ERROR
 from qacache.cli.options import ConfigOption, DbOption, JsonOption, command_app, exit_statuses
-from qacache.cli.text import json_line, printable
 from qacache.config import load
 from qacache.readiness.rounds import Readiness
 from qacache.readiness.verdicts import finding_dict, summary_dict
+from qacache.text import json_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

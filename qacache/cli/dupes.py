@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qacache.cli.asking import refuse, server_for
 from qacache.cli.group_lines import write_json, write_rest, write_tsv
-from qacache.cli.options import ConfigOption, DbOption, JsonOption, command_app, exit_statuses
+from qacache.cli.options import ConfigOption, DbOption, JsonOption, ServerOption, command_app, exit_statuses
 from qacache.cli.run import SOME_FAILED
 from qacache.cli.selecting import UnderOption, known_places
 from qacache.config import load
@@ -23,6 +24,7 @@ from qacache.store.reader import Reader
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from qacache.client.server import Server
     from qacache.duplicates.groups import Group
     from qacache.store.duplicates import Totals
 
@@ -34,7 +36,7 @@ _MIN_SIZE = Key("min-size", SIZE, "", minimum=0)
 app = command_app()
 
 
-@app.command(epilog=exit_statuses(0, 1, 2, 3, 10, 11, 12, 130))
+@app.command(epilog=exit_statuses(0, 1, 2, 3, 10, 11, 12, 15, 130))
 def dupes(
     under: UnderOption = None,
     min_size: Annotated[
@@ -65,6 +67,7 @@ def dupes(
     ] = False,
     config: ConfigOption = None,
     db: DbOption = None,
+    server: ServerOption = None,
     json: JsonOption = False,
 ) -> None:
     """List the files that have the same content.
@@ -81,9 +84,12 @@ def dupes(
     """
     _refuse_nonsense(keep=keep, keep_under=keep_under, print0=print0, json=json)
     smallest = 1 if min_size is None else parse_text(min_size, _MIN_SIZE)
-    settings = load(config_path=config, flags={"db.path": db}).config
+    settings = load(config_path=config, flags={"db.path": db, "client.server_url": server}).config
+    if there := server_for(settings, db=db, server=server):
+        refuse({"--verify": verify, "--keep": keep})
+        raise typer.Exit(_write_theirs(there, under, smallest, limit, json=json))
     with Reader(settings.db.path) as reader:
-        places = known_places(reader, under)
+        places = known_places(reader.name_of, under)
         keeper = Keeper(keep, _protected(reader, keep_under)) if keep else None
     status = 0 if places.are_complete else NOT_FOUND
     if status and not places.names:
@@ -103,6 +109,25 @@ def dupes(
     raise typer.Exit(status)
 
 
+def _write_theirs(server: Server, under: Sequence[str] | None, smallest: int, limit: int | None, *, json: bool) -> int:
+    """Print the groups of a server; return the exit status."""
+    from qacache.client.files import RemoteFiles
+    from qacache.client.listings import duplicates
+
+    places = known_places(RemoteFiles(server).name_of, under)
+    status = 0 if places.are_complete else NOT_FOUND
+    if status and not places.names:
+        return status
+    is_table = sys.stdout.isatty() and not json
+    most = _MOST_SHOWN if is_table and limit is None else limit or None
+    groups, totals = duplicates(server, min_size=smallest, under=places.names, most=most)
+    _write(groups, None, limit, print0=False, json=json, expected=totals)
+    if len(groups) < min(totals.groups, most or totals.groups):
+        sys.stderr.write(f"qacache: a server lists no more than {len(groups):,} of {totals.groups:,} groups\n")
+        status = NOT_FOUND
+    return status
+
+
 def _refuse_nonsense(*, keep: Rule | None, keep_under: object, print0: bool, json: bool) -> None:
     """Raise `UsageError` for options that do not go together."""
     if keep_under and not keep:
@@ -112,7 +137,7 @@ def _refuse_nonsense(*, keep: Rule | None, keep_under: object, print0: bool, jso
 
 
 def _protected(reader: Reader, paths: Sequence[str] | None) -> Sequence[bytes]:
-    places = known_places(reader, paths)
+    places = known_places(reader.name_of, paths)
     if not places.are_complete:
         # a misspelt name would protect nothing
         raise UsageError("not all that --keep-under names is known", hint="name files and folders as they were scanned")

@@ -9,10 +9,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from qacache.cli.tables import size_text
-from qacache.cli.text import harmless, printable
 from qacache.errors import UsageError
 from qacache.exchange.files import unpacked_name
 from qacache.exchange.outputs import form_of, lines, snapshot
+from qacache.text import harmless, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from qacache.cli.text import printable
 from qacache.moments import relative_time
+from qacache.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,11 +6,12 @@ import os
 import sys
 import time
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from qacache.cli.again import probe_again
+from qacache.cli.again import PROBED_THERE, probe_again, probe_again_there
+from qacache.cli.asking import refuse, server_for
 from qacache.cli.options import (
     ConfigOption,
     DbOption,
@@ -18,10 +19,11 @@ from qacache.cli.options import (
     JobsOption,
     JsonOption,
     RateOption,
+    ServerOption,
     command_app,
     exit_statuses,
 )
-from qacache.cli.text import json_line, printable, tsv_line
+from qacache.cli.run import SOME_FAILED
 from qacache.config import load
 from qacache.config.keys import Key
 from qacache.config.kinds import DURATION
@@ -29,10 +31,12 @@ from qacache.errors import UsageError
 from qacache.paths import absolute
 from qacache.record import path_fields
 from qacache.store.ledger import failed_files, failure_dict
+from qacache.text import json_line, printable, tsv_line
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
+    from qacache.client.server import Server
     from qacache.store.ledger import FailedFile
 
 FIELDS = ("stage", "reason", "message", "attempts", "failed_at", "next_retry", "prober")
@@ -43,13 +47,14 @@ _SINCE = Key("failures.since", DURATION, "", minimum=0.001, maximum=100 * 365 * 
 app = command_app()
 
 
-@app.command(epilog=exit_statuses(0, 1, 2, 3, 10, 11, 12, 13, 130))
+@app.command(epilog=exit_statuses(0, 1, 2, 3, 10, 11, 12, 13, 15, 130))
 def failures(
     paths: Annotated[
         list[str] | None, typer.Argument(metavar="[PATH]...", help="Files and folders; by default, all.")
     ] = None,
     config: ConfigOption = None,
     db: DbOption = None,
+    server: ServerOption = None,
     since: Annotated[
         str | None, typer.Option(metavar="TIME", help="Only what failed in the last TIME, such as 7d or 12h.")
     ] = None,
@@ -71,9 +76,13 @@ def failures(
     probing = {"ffprobe.engine": engine, "ffprobe.concurrency": jobs, "scan.rate": rate}
     if not retry and any(value is not None for value in probing.values()):
         raise UsageError("nothing is probed", hint="--engine, --jobs and --rate go with --retry")
-    settings = load(config_path=config, flags={"db.path": db, **probing}).config
+    settings = load(config_path=config, flags={"db.path": db, "client.server_url": server, **probing}).config
     names = [absolute(os.fsencode(path)) for path in paths or ()]
     since_ms = None if since is None else _since_ms(since)
+    if there := server_for(settings, db=db, server=server):
+        refuse({"--engine": engine, "--jobs": jobs, "--rate": rate}, hint=PROBED_THERE)
+        wanted = _Wanted(names, since, since_ms, reason or ())
+        raise typer.Exit(_retry_there(there, wanted, json) if retry else _list_theirs(there, wanted, json))
     listed = _Noted(failed_files(settings.db.path, names, since_ms=since_ms, reasons=reason or ()))
     status = 0
     if retry:
@@ -85,6 +94,36 @@ def failures(
     if reason and not listed.is_any:
         _say_reasons(reason, failed_files(settings.db.path, names, since_ms=since_ms))
     raise typer.Exit(status)
+
+
+class _Wanted(NamedTuple):
+    """Which failures are meant: `since` as typed, and what it means."""
+
+    paths: Sequence[bytes]
+    since: str | None
+    since_ms: int | None
+    reasons: Sequence[str]
+
+
+def _list_theirs(server: Server, wanted: _Wanted, as_json: bool) -> int:
+    """Print the failures that a server knows; return the exit status."""
+    from qacache.client.listings import failures as failures_there
+
+    found = failures_there(server, wanted.paths, since_ms=wanted.since_ms, reasons=wanted.reasons)
+    (_write_json if as_json else _write_lines)(found.files)
+    if wanted.reasons and not found.files:
+        _say_reasons(wanted.reasons, failures_there(server, wanted.paths, since_ms=wanted.since_ms).files)
+    if found.is_partial:
+        sys.stderr.write("qacache: a server lists no more failures at once: name folders, or reasons, for the others\n")
+    return SOME_FAILED if found.is_partial else 0
+
+
+def _retry_there(server: Server, wanted: _Wanted, as_json: bool) -> int:
+    """Have a server probe failures again, and show it; return the exit status."""
+    paths = [os.fsdecode(path) for path in wanted.paths]
+    members = {"under": paths, "reason": list(wanted.reasons), "since": wanted.since}
+    asked = {name: value for name, value in members.items() if value}
+    return probe_again_there(server, "/failures/retry", asked, as_json=as_json)
 
 
 class _Noted:

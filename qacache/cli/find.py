@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qacache.cli.columns import KNOWN, parse_columns
+from qacache.cli.asking import server_for
 from qacache.cli.find_output import Format, form_of, write_files
 from qacache.cli.option_group import with_option_groups
-from qacache.cli.options import ConfigOption, DbOption, JsonOption, command_app, exit_statuses
+from qacache.cli.options import ConfigOption, DbOption, JsonOption, ServerOption, command_app, exit_statuses
 from qacache.cli.selecting import SelectionOptions, known_places
+from qacache.columns import KNOWN, parse_columns
 from qacache.config import load
 from qacache.errors import UsageError
 from qacache.selection import RANDOM
@@ -19,8 +20,9 @@ from qacache.store.ordering import SORT_COLUMNS, parse_sort
 from qacache.store.search import Search
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from qacache.cli.find_output import Files
     from qacache.selection import SortKey
 
 app = command_app()
@@ -28,7 +30,7 @@ app = command_app()
 NOT_ALL = 3
 
 
-@app.command(epilog=exit_statuses(0, 1, 2, 3, 10, 12, 130))
+@app.command(epilog=exit_statuses(0, 1, 2, 3, 10, 12, 15, 130))
 @with_option_groups
 def find(
     options: SelectionOptions,
@@ -67,6 +69,7 @@ def find(
     json: JsonOption = False,
     config: ConfigOption = None,
     db: DbOption = None,
+    server: ServerOption = None,
 ) -> None:
     """Find files by what is in them, or by parts of their paths.
 
@@ -79,13 +82,25 @@ def find(
     form = form_of(format_, parse_columns(columns or ()), as_json=json, with_nul=print0)
     order = _order(sort or (), random)
     selection = options.selection(texts or (), usual_statuses=("ok",))
-    settings = load(config_path=config, flags={"db.path": db}).config
-    with Search(settings.db.path, timeout_s=options.where_timeout_s()) as search:
-        places = known_places(search.reader, options.under)
-        is_partial = not places.are_complete
-        if places.names or places.are_complete:
-            is_partial |= write_files(search, replace(selection, under=places.names), form, order, limit)
-    raise typer.Exit(NOT_ALL if is_partial else 0)
+    settings = load(config_path=config, flags={"db.path": db, "client.server_url": server}).config
+    timeout_s = options.where_timeout_s()
+
+    def write(files: Files, name_of: Callable[[bytes], bytes | None]) -> bool:
+        places = known_places(name_of, options.under)
+        if not places.names and not places.are_complete:
+            return False
+        unfit = write_files(files, replace(selection, under=places.names), form, order, limit)
+        return places.are_complete and not unfit
+
+    if there := server_for(settings, db=db, server=server):
+        from qacache.client.files import RemoteFiles
+
+        files = RemoteFiles(there)
+        is_whole = write(files, files.name_of)
+    else:
+        with Search(settings.db.path, timeout_s=timeout_s) as search:
+            is_whole = write(search, search.reader.name_of)
+    raise typer.Exit(0 if is_whole else NOT_ALL)
 
 
 def _order(sort: Sequence[str], is_random: bool) -> tuple[SortKey, ...]:

@@ -7,23 +7,22 @@ room for, which are told on stderr.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from functools import partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING, NamedTuple, assert_never
+from typing import TYPE_CHECKING, NamedTuple, Protocol, assert_never
 
-from qacache.cli.columns import HEAD, MEDIA, row_of, sql_of
 from qacache.cli.raw_output import raw_writer, write_paths
-from qacache.cli.text import json_line, printable, tsv_line
+from qacache.columns import HEAD, MEDIA, row_of, sql_of
 from qacache.config.near import nearest
 from qacache.errors import UsageError
 from qacache.selection import CODEC_ALIASES, CONTAINER_ALIASES, named
+from qacache.text import json_line, printable, tsv_line
 
 if TYPE_CHECKING:
     from qacache.selection import Selection, SortKey
     from qacache.store.reader import Found
-    from qacache.store.search import Search
 
 _MOST_SHOWN = 50
 
@@ -37,6 +36,21 @@ class Format(StrEnum):
     NDJSON = "ndjson"
     M3U8 = "m3u8"
     PATHS = "paths"
+
+
+class Files(Protocol):
+    """What is searched: a store, or a server, which knows less (None)."""
+
+    def files(
+        self, selection: Selection, columns: tuple[str, ...], *, order: Sequence[SortKey], limit: int | None
+    ) -> Iterator[Found]:
+        """Yield what fits, in order."""
+
+    def count(self, selection: Selection) -> int | None:
+        """Return how many files fit."""
+
+    def known(self, column: str) -> set[str] | None:
+        """Return all names in that column."""
 
 
 class Form(NamedTuple):
@@ -68,7 +82,7 @@ def form_of(format_: Format | None, columns: tuple[str, ...], *, as_json: bool =
     return _form(chosen, columns, b"\0" if with_nul else b"\n")
 
 
-def write_files(search: Search, selection: Selection, form: Form, order: Sequence[SortKey], limit: int | None) -> bool:
+def write_files(search: Files, selection: Selection, form: Form, order: Sequence[SortKey], limit: int | None) -> bool:
     """Write what fits, up to `limit` files (0: all, None: all but in a table); return whether any was left out."""
     most = _MOST_SHOWN if form.is_table and limit is None else None
     files = search.files(selection, form.columns, order=order, limit=limit or None if most is None else most + 1)
@@ -82,22 +96,28 @@ def write_files(search: Search, selection: Selection, form: Form, order: Sequenc
     unfit = form.write(islice(chain(first, files), most))
     if most is not None and next(files, None):
         # to ask an expression of all files may take long
-        rest = f"{search.count(selection) - most:,} more" if selection.where is None else "more"
+        count = search.count(selection) if selection.where is None else None
+        rest = "more" if count is None else f"{count - most:,} more"
         sys.stdout.write(f"... and {rest}: --limit 0 lists all\n")
     return unfit > 0
 
 
-def _tell_nothing(search: Search, selection: Selection) -> None:
+def _tell_nothing(search: Files, selection: Selection) -> None:
     """Say which names that were asked for are not those of anything: they may be misspelt."""
     for noun, column, names in (
         ("codec", "video_codec", named(selection.codecs, CODEC_ALIASES)),
         ("audio codec", "audio_codec", named(selection.audio_codecs, CODEC_ALIASES)),
         ("container", "format_name", named(selection.containers, CONTAINER_ALIASES)),
     ):
-        known = search.known(column)
-        for name in (each for each in names if each not in known):
-            guess = nearest(name, known) or f"there are: {', '.join(sorted(known)) or 'none'}"
-            sys.stderr.write(printable(f"qacache: no file has the {noun} {name}; {guess}") + "\n")
+        known = search.known(column) if names else None
+        if known is not None:
+            _tell_unknown(noun, names, known)
+
+
+def _tell_unknown(noun: str, names: Sequence[str], known: set[str]) -> None:
+    for name in (each for each in names if each not in known):
+        guess = nearest(name, known) or f"there are: {', '.join(sorted(known)) or 'none'}"
+        sys.stderr.write(printable(f"qacache: no file has the {noun} {name}; {guess}") + "\n")
 
 
 def _form(chosen: Format, columns: tuple[str, ...], line_end: bytes) -> Form:

@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from qacache.cli.raw_output import write_paths
-from qacache.cli.text import json_line, tsv_line
 from qacache.duplicates.groups import group_dict
+from qacache.text import json_line, tsv_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

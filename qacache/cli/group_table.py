@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from qacache.cli.tables import common_folder, new_table, size_text, write_below
-from qacache.cli.text import printable
 from qacache.store.duplicates import Totals
+from qacache.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

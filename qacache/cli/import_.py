@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qacache.assembly import open_store
 from qacache.cli.counting import counting
 from qacache.cli.import_report import JsonReport, TextReport, tell_unused
-from qacache.cli.options import ConfigOption, DbOption, JsonOption, command_app, exit_statuses, open_store
+from qacache.cli.options import ConfigOption, DbOption, JsonOption, command_app, exit_statuses
 from qacache.config import load
 from qacache.exchange.imports import Import
 from qacache.exchange.sources import Source

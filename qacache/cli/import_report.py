@@ -6,8 +6,8 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from qacache.cli.text import json_line, printable
 from qacache.exchange.imports import GivenUp, Refused, Stored
+from qacache.text import json_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,18 +7,19 @@ from typing import Annotated
 import typer
 
 from qacache.cli.answers import Request, answer
-from qacache.cli.options import ConfigOption, DbOption, JsonOption, command_app, exit_statuses
+from qacache.cli.options import ConfigOption, DbOption, JsonOption, ServerOption, command_app, exit_statuses
 
 app = command_app()
 
 
-@app.command(epilog=exit_statuses(0, 1, 2, 3, 10, 11, 12, 13, 130))
+@app.command(epilog=exit_statuses(0, 1, 2, 3, 10, 11, 12, 13, 15, 130))
 def lookup(
     paths: Annotated[
         list[str] | None, typer.Argument(metavar="[PATH]...", help="Files; a folder means all that is stored below it.")
     ] = None,
     config: ConfigOption = None,
     db: DbOption = None,
+    server: ServerOption = None,
     stdin: Annotated[bool, typer.Option("--stdin", help="Read paths from standard input, a path a line.")] = False,
     null: Annotated[bool, typer.Option("-0", help="Paths on standard input end with NUL; implies --stdin.")] = False,
     field: Annotated[
@@ -43,6 +44,7 @@ def lookup(
         paths=paths or (),
         config=config,
         db=db,
+        server=server,
         stdin=stdin,
         null=null,
         json=json,

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from qacache.cli.options import ConfigOption, DbOption, JsonOption, command_app, exit_statuses
-from qacache.cli.text import json_line, printable
 from qacache.config import load
 from qacache.store import migrations
+from qacache.text import json_line, printable
 
 app = command_app()
 

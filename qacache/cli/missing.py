@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from qacache.cli.crew import make_crew
-from qacache.cli.options import make_filters, open_store
+from qacache.assembly import make_crew, make_filters, open_store
 from qacache.cli.run import show_run
 from qacache.lookup import look_up
 from qacache.scan.refresh import Refresh

@@ -11,9 +11,6 @@ from qacache.config.sections import ENGINES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from qacache.config import Config
-    from qacache.scan.discovery import Filters
-    from qacache.store.session import Store
 
 ConfigOption = Annotated[
     str | None, typer.Option("--config", metavar="FILE", help="Read this TOML file, and no other.", show_default=False)
@@ -21,6 +18,10 @@ ConfigOption = Annotated[
 DbOption = Annotated[
     str | None,
     typer.Option("--db", metavar="FILE", help="Use the store in this SQLite database.", show_default=False),
+]
+ServerOption = Annotated[
+    str | None,
+    typer.Option("--server", metavar="URL", help="Ask this server instead of a store.", show_default=False),
 ]
 EngineOption = Annotated[
     str | None,
@@ -46,6 +47,7 @@ _STATUSES = {
     12: "the store's schema does not fit",
     13: "nothing to probe with",
     14: "a root was refused",
+    15: "the server does not answer",
     130: "interrupted",
 }
 
@@ -65,20 +67,3 @@ def exit_statuses(*codes: int, words: Mapping[int, str] | None = None) -> str:
     """Return the end of a command's help: the exit statuses that it knows, some in words of its own."""
     known = {**_STATUSES, **(words or {})}
     return "Exit status: " + " · ".join(f"{code} {known[code]}" for code in codes)
-
-
-def open_store(config: Config, *, create: bool = True) -> Store:
-    """Return the configured store, open for writing; with `create` it is made where there is none."""
-    # what only reads has no use for either
-    from qacache.store.session import Store
-    from qacache.store.writer import RetrySchedule
-
-    retries = RetrySchedule(config.scan.retry_min_s, config.scan.retry_max_s)
-    return Store(config.db.path, busy_timeout_s=config.db.busy_timeout_s, retries=retries, create=create)
-
-
-def make_filters(config: Config) -> Filters:
-    """Return the configured choice of files."""
-    from qacache.scan.discovery import Filters
-
-    return Filters(config.scan.extensions, config.scan.skip_names)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qacache.cli.options import ConfigOption, EngineOption, JsonOption, command_app, exit_statuses
-from qacache.cli.text import json_line
 from qacache.config import load
 from qacache.models import Failure
 from qacache.paths import absolute
 from qacache.probe.engines import make_prober
 from qacache.record import path_fields
+from qacache.text import json_line
 
 if TYPE_CHECKING:
     from qacache.models import Probe

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from qacache.cli.run import rate_text
 from qacache.cli.tables import length_text
-from qacache.cli.text import printable
+from qacache.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

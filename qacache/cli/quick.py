@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from qacache.cli.answers import Request
 
 _FLAGS = {"--stdin": "stdin", "-0": "null", "--json": "json", "--verify": "verify"}
-_VALUES = {"--field": "field", "--db": "db", "--config": "config", "--verify-deadline": "verify_deadline"}
+_VALUES = {
+    "--field": "field",
+    "--db": "db",
+    "--server": "server",
+    "--config": "config",
+    "--verify-deadline": "verify_deadline",
+}
 
 
 def parse(arguments: Sequence[str]) -> Request | None:

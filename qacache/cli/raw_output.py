@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from qacache.cli.text import printable
+from qacache.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -12,10 +12,10 @@ import sys
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
-from qacache.cli.text import json_line, printable
 from qacache.errors import RootRefused
 from qacache.event_record import event_dicts, summary_dict
 from qacache.events import Failed, Planned, Summary, Unchanged
+from qacache.text import json_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
-from itertools import groupby, islice
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from itertools import chain, groupby, islice
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from qacache.cli.options import ConfigOption, DbOption, JsonOption, command_app, exit_statuses
-from qacache.cli.text import EMPTY, json_line, printable, tsv_line
+from qacache.cli.asking import server_for
+from qacache.cli.options import ConfigOption, DbOption, JsonOption, ServerOption, command_app, exit_statuses
 from qacache.config import load
 from qacache.errors import UsageError
-from qacache.store.history import ChangeKind, History
+from qacache.store.history import OUTCOMES, ChangeKind, History, scan_dict
+from qacache.text import EMPTY, json_line, printable, tsv_line
 from qacache.times import iso_time
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ app = command_app()
 
 NO_SCANS = "no scans yet; the first is made with: qacache scan FOLDER\n"
 
-OUTCOMES = ("unchanged", "reused", "probed", "failed", "vanished", "unstable")
-# of the files that were found, those that are through
-_DONE = ("unchanged", "reused", "probed", "failed", "unstable")
 _KINDS: tuple[str, ...] = get_args(ChangeKind)
 
 _MOST_SHOWN = 20
@@ -38,7 +36,7 @@ _MINUTE_S = 60
 _STATE_STYLES = {"complete": "green", "interrupted": "yellow", "failed": "red", "running": "cyan"}
 
 
-@app.command(epilog=exit_statuses(0, 1, 2, 10, 12, 130))
+@app.command(epilog=exit_statuses(0, 1, 2, 10, 12, 15, 130))
 def scans(
     limit: Annotated[
         int | None,
@@ -46,22 +44,35 @@ def scans(
     ] = None,
     config: ConfigOption = None,
     db: DbOption = None,
+    server: ServerOption = None,
     json: JsonOption = False,
 ) -> None:
     """List the scans there were, the newest first.
 
     Prints a table on a terminal, and tab-separated lines elsewhere.
     """
-    settings = load(config_path=config, flags={"db.path": db}).config
-    with History(settings.db.path) as history:
-        if next(history.scans(), None) is None:
-            sys.stderr.write(NO_SCANS)
-        if json:
-            sys.stdout.writelines(json_line(_scan_dict(scan)) for scan in islice(history.scans(), limit or None))
-        elif sys.stdout.isatty():
-            _write_table(history.scans(), _MOST_SHOWN if limit is None else limit)
-        else:
-            _write_tsv(islice(history.scans(), limit or None))
+    settings = load(config_path=config, flags={"db.path": db, "client.server_url": server}).config
+    if there := server_for(settings, db=db, server=server):
+        from qacache.client.listings import scans as scans_there
+
+        _write(scans_there(there), limit, as_json=json)
+    else:
+        with History(settings.db.path) as history:
+            _write(history.scans(), limit, as_json=json)
+
+
+def _write(scans: Iterator[JournaledScan], limit: int | None, *, as_json: bool) -> None:
+    """Print scans in the form that is wanted."""
+    first = list(islice(scans, 1))
+    if not first:
+        sys.stderr.write(NO_SCANS)
+    scans = chain(first, scans)
+    if as_json:
+        sys.stdout.writelines(json_line(scan_dict(scan)) for scan in islice(scans, limit or None))
+    elif sys.stdout.isatty():
+        _write_table(scans, _MOST_SHOWN if limit is None else limit)
+    else:
+        _write_tsv(islice(scans, limit or None))
 
 
 def known_scan(history: History, scan_id: int) -> JournaledScan:
@@ -86,38 +97,11 @@ def local_time(ms: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(ms / 1000))
 
 
-def _duration_s(scan: JournaledScan) -> float | None:
-    duration_s: float | None = scan.summary.get("duration_s")
-    return duration_s
-
-
-def _files_per_s(scan: JournaledScan) -> float | None:
-    duration_s = _duration_s(scan)
-    return sum(scan.summary.get(name, 0) for name in _DONE) / duration_s if duration_s else None
-
-
-def _scan_dict(scan: JournaledScan) -> dict[str, Any]:
-    rate = _files_per_s(scan)
-    return {
-        "event": "scan",
-        "scan_id": scan.scan_id,
-        "state": scan.state,
-        "started": iso_time(scan.started_ms),
-        "finished": iso_time(scan.finished_ms),
-        "roots": scan.roots,
-        "files_per_s": None if rate is None else round(rate, 3),
-        **dict.fromkeys(("duration_s", "found", "bytes", *OUTCOMES, "changes")),
-        "refused": [],
-        "incomplete": [],
-        **scan.summary,
-    }
-
-
 def _write_tsv(scans: Iterator[JournaledScan]) -> None:
     head = ("scan", "started", "state", "duration_s", "found", "files_per_s", "bytes")
     sys.stdout.write(tsv_line((*head, *OUTCOMES, *_KINDS, "roots")))
     for scan in scans:
-        duration_s, rate, summary = _duration_s(scan), _files_per_s(scan), scan.summary
+        duration_s, rate, summary = scan.duration_s, scan.files_per_s, scan.summary
         changes = summary.get("changes")
         row = (
             *(scan.scan_id, iso_time(scan.started_ms), scan.state),
@@ -160,7 +144,7 @@ def _cells(scan: JournaledScan) -> Iterator[str]:
     from qacache.cli.run import rate_text
     from qacache.cli.tables import length_text, size_text
 
-    duration_s, rate = _duration_s(scan), _files_per_s(scan)
+    duration_s, rate = scan.duration_s, scan.files_per_s
     found, size = scan.summary.get("found"), scan.summary.get("bytes")
     yield str(scan.scan_id)
     yield local_time(scan.started_ms)

@@ -8,22 +8,21 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from qacache.cli.text import printable
 from qacache.config.keys import Key
 from qacache.config.kinds import DURATION
 from qacache.paths import absolute
 from qacache.selection import BRIGHT
 from qacache.selection_text import HDR_FORMATS, ORIENTATIONS, RESOLUTIONS, STATUSES, parse_selection, parse_text
+from qacache.text import printable
 
 if TYPE_CHECKING:
     from qacache.selection import Selection
-    from qacache.store.reader import Reader
 
 _TIMEOUT = Key("where-timeout", DURATION, "", minimum=0.001, maximum=86_400.0)
 
@@ -114,10 +113,13 @@ class Places(NamedTuple):
     are_complete: bool
 
 
-def known_places(reader: Reader, paths: Sequence[str] | None) -> Places:
-    """Return the files and folders that were named; says on stderr at and below which the store knows nothing."""
+def known_places(name_of: Callable[[bytes], bytes | None], paths: Sequence[str] | None) -> Places:
+    """Return the files and folders that were named; says on stderr at and below which the store knows nothing.
+
+    `name_of` returns what the store calls one, None for nothing.
+    """
     named = [absolute(os.fsencode(path)) for path in paths or ()]
-    known = {path: reader.name_of(path) for path in named}
+    known = {path: name_of(path) for path in named}
     unknown = [path for path, name in known.items() if name is None]
     sys.stderr.writelines(f"qacache: not in the store: {printable(path)}\n" for path in unknown)
     return Places(tuple(filter(None, known.values())), not unknown)

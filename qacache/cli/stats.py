@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qacache.cli.options import ConfigOption, DbOption, JsonOption, command_app, exit_statuses
-from qacache.cli.text import json_line, printable, tsv_line
 from qacache.config import load
 from qacache.paths import absolute
 from qacache.store.stats import statistics, statistics_dict
+from qacache.text import json_line, printable, tsv_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

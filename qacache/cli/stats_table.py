@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from qacache.cli.tables import size_text
-from qacache.cli.text import printable
 from qacache.store.stats import Amount
+from qacache.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,10 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from qacache.cli.answers import Line
-from qacache.cli.columns import row_of
-from qacache.cli.text import printable
+from qacache.columns import row_of
 from qacache.lookup import Answer
 from qacache.models import Failure
+from qacache.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -64,7 +64,7 @@ def write_found(found: Iterable[Found]) -> int:
 
 
 def write_columns(columns: Sequence[str], found: Iterable[Found]) -> int:
-    """Print these columns of files, see `qacache.cli.columns`, as a table; return how many were left out: none."""
+    """Print these columns of files, see `qacache.columns`, as a table; return how many were left out: none."""
     files = list(found)
     console = Console()
     table = new_table()

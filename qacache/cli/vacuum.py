@@ -8,9 +8,9 @@ import typer
 
 from qacache.cli.options import ConfigOption, DbOption, JsonOption, command_app, exit_statuses
 from qacache.cli.tables import size_text
-from qacache.cli.text import json_line
 from qacache.config import load
 from qacache.store.maintenance import Maintenance
+from qacache.text import json_line
 
 app = command_app()
 

@@ -11,15 +11,15 @@ from collections import Counter
 from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from qacache.cli.crew import make_mounts
+from qacache.assembly import make_mounts
 from qacache.cli.run import INTERRUPTED, SOME_FAILED, stopped_by_signals
-from qacache.cli.text import printable
 from qacache.duplicates.access import Access
 from qacache.duplicates.inspection import LeftOut
 from qacache.duplicates.verification import Verification
 from qacache.store.duplicates import Duplicates
 from qacache.store.proofs import Proofs
 from qacache.store.reader import Reader
+from qacache.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

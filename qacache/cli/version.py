@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from qacache.cli.text import json_line
 from qacache.config import Ffprobe, load
 from qacache.errors import ConfigError
+from qacache.text import json_line
 from qacache.versions import versions
 
 

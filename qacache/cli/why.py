@@ -9,14 +9,15 @@ from typing import Annotated
 
 import typer
 
-from qacache.cli.options import ConfigOption, DbOption, JsonOption, command_app, exit_statuses, make_filters
-from qacache.cli.text import json_line, printable
+from qacache.assembly import make_filters
+from qacache.cli.options import ConfigOption, DbOption, JsonOption, command_app, exit_statuses
 from qacache.clock import SystemClock
 from qacache.config import load
 from qacache.errors import StoreMissing
 from qacache.paths import absolute
 from qacache.sight import Lookout
 from qacache.store.standing import Standings
+from qacache.text import json_line, printable
 from qacache.why import Choice, explain, to_dict
 from qacache.why_words import sentences
 

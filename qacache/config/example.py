@@ -92,6 +92,12 @@ def _lines(attribute: str, key: Key, values: Mapping[str, Plain]) -> Iterator[st
 
 def _assignment(key: Key, value: Plain) -> Iterator[str]:
     name = key.bare_name
+    tables = [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    for table in tables:
+        yield f"[[{key.name}]]"
+        yield from (f"{member} = {_toml(text)}" for member, text in table.items())
+    if tables:
+        return
     if isinstance(value, dict):
         yield from tomli_w.dumps({key.name: value}).splitlines()
         return
@@ -100,7 +106,7 @@ def _assignment(key: Key, value: Plain) -> Iterator[str]:
         return
     yield f"{name} = ["
     line = ""
-    for item in (f"{_toml(each)}," for each in value):
+    for item in (f"{_toml(str(each))}," for each in value):
         if len(line) + len(item) >= WIDTH:
             yield line
             line = ""

@@ -14,7 +14,7 @@ from qacache.config.units import format_duration, format_size, parse_duration, p
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Plain = str | int | float | list[str] | dict[str, "Plain"]
+Plain = str | int | float | list[str] | list[dict[str, str]] | dict[str, "Plain"]
 T = TypeVar("T")
 
 
@@ -79,6 +79,16 @@ def _path(value: object, folder: str) -> str | None:
 
 def _path_or_none(value: object, folder: str) -> str | None:
     return "" if value == "" else _path(value, folder)
+
+
+def _log_output(value: object, folder: str) -> str | None:
+    """Return `stderr` as it is, and anything else as an absolute path."""
+    return "stderr" if value == "stderr" else _path(value, folder)
+
+
+def _url_path(value: object, _folder: str) -> str | None:
+    is_path = isinstance(value, str) and value.startswith("/") and value.isascii() and value.isprintable()
+    return value if is_path and isinstance(value, str) and not set(value) & set(" %?#{}\\") else None
 
 
 def _program(value: object, folder: str) -> str | None:
@@ -150,7 +160,7 @@ def toml_of(text: str) -> object:
         return text
 
 
-def _list_of(item: Kind[str], forms: str, separator: str, *, may_be_empty: bool = True) -> Kind[tuple[str, ...]]:
+def list_of(item: Kind[str], forms: str, separator: str, *, may_be_empty: bool = True) -> Kind[tuple[str, ...]]:
     """Return the kind of a list of `item`, each kept once; in a variable they are parted by `separator`."""
 
     def take(value: object, folder: str) -> tuple[str, ...] | None:
@@ -169,15 +179,17 @@ def _list_of(item: Kind[str], forms: str, separator: str, *, may_be_empty: bool 
 
 PATH = Kind("path", 'text, like "~/Movies"', _path, str)
 PATH_OR_NONE = Kind("path", 'text, like "~/Backups", or "" for none', _path_or_none, str)
-PATHS = _list_of(PATH, '["~/Movies", "/mnt/media"]', os.pathsep)
+PATHS = list_of(PATH, '["~/Movies", "/mnt/media"]', os.pathsep)
+URL_PATH = Kind("path of a URL", 'text, like "/metrics"', _url_path, str)
+LOG_OUTPUT = Kind("output", '"stderr" or a file, like "/var/log/qacache.log"', _log_output, str)
 PROGRAM = Kind("program", 'its name or path, like "ffprobe" or "/opt/bin/ffprobe"', _program, str)
-EXTENSIONS = _list_of(
+EXTENSIONS = list_of(
     Kind("extension", 'the part after the last dot, like "mp4"', _extension, str),
     '["mp4", "mkv"]',
     ",",
     may_be_empty=False,
 )
-NAMES = _list_of(Kind("name", 'a name without slashes, like ".Trash-*"', _name, str), '[".DS_Store", "._*"]', ",")
+NAMES = list_of(Kind("name", 'a name without slashes, like ".Trash-*"', _name, str), '[".DS_Store", "._*"]', ",")
 WHOLE = Kind("whole number", "digits without quotes, like 4", _whole, int, _number_of)
 NUMBER = Kind("number", "digits without quotes, like 2.5", _number, float, _number_of)
 DURATION = Kind("duration", "30s, 12h or 1h30m", _duration, format_duration)
@@ -195,4 +207,4 @@ def choice(noun: str, *names: str) -> Kind[str]:
 
 def choices(noun: str, *names: str) -> Kind[tuple[str, ...]]:
     """Return the kind of a list of texts that are each one of `names`, in any case."""
-    return _list_of(choice(noun, *names), f'["{names[0]}"]', ",")
+    return list_of(choice(noun, *names), f'["{names[0]}"]', ",")

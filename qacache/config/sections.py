@@ -13,13 +13,12 @@ from qacache.config import kinds
 from qacache.config.keys import Key, key
 from qacache.config.mounts import MOUNTS, MountLimits
 from qacache.config.places import default_database
+from qacache.config.serving import Client, Log, Metrics, Paths, Server
+from qacache.config.units import DAY_S, HOUR_S, MIB
+from qacache.config.upkeep import Backup, Doctor, Maintenance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-MIB = 1 << 20
-HOUR_S = 3600.0
-DAY_S = 24 * HOUR_S
 
 # a line each: MPEG-4 and QuickTime; cameras and drones; Matroska, Ogg and RIFF; Windows, Flash and Real; MPEG
 # streams of broadcast, discs and camcorders; professional containers; raw streams (two lines); what else
@@ -39,13 +38,6 @@ EXTENSIONS = tuple(_EXTENSIONS.split())
 
 ENGINES = ("auto", "libav", "ffprobe")
 FFPROBE = "ffprobe"
-
-CHECKS = (
-    *("database-filesystem", "database-schema", "write-lock", "wal-checkpoint", "database-space", "scan-lock"),
-    *("clock", "sqlite-version", "search-index", "prober-libav", "prober-ffprobe"),
-    *("root-present", "root-listable", "root-readable", "root-writable"),
-)
-"""What `qacache doctor` checks, in its order; what each of them is, `qacache.readiness` knows."""
 
 SKIP_NAMES = (
     # macOS
@@ -79,6 +71,16 @@ class Db:
         minimum=0,
         maximum=HOUR_S,
     )
+    checkpoint_every: int = key(
+        "db.checkpoint_every",
+        kinds.WHOLE,
+        0,
+        "After how many batches that a scan stores `qacache serve` folds the write-ahead log into the database.",
+        unit="batches",
+        minimum=1,
+        maximum=1_000_000,
+        zero="up to SQLite",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +92,15 @@ class Scan:
         kinds.PATHS,
         (),
         "The folders that `qacache scan` goes through where none is named on the command line.",
+    )
+    interval_s: float = key(
+        "scan.interval",
+        kinds.DURATION,
+        0.0,
+        "How long after a scan `qacache serve` begins the next one, of scan.roots.",
+        minimum=60,
+        maximum=366 * DAY_S,
+        zero="never by itself",
     )
     settle_s: float = key(
         "scan.settle",
@@ -237,105 +248,6 @@ class Ffprobe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Maintenance:
-    """What `qacache vacuum` forgets."""
-
-    prune_after: int = key(
-        "maintenance.prune_after",
-        kinds.WHOLE,
-        3,
-        "A file that vanished is forgotten after so many complete scans that did not see it.",
-        unit="scans",
-        minimum=1,
-        maximum=1_000_000,
-    )
-    history_s: float = key(
-        "maintenance.history",
-        kinds.DURATION,
-        365 * DAY_S,
-        "How long scans, and what they found changed, are remembered.",
-        minimum=0,
-        maximum=36_500 * DAY_S,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Doctor:
-    """What `qacache doctor` takes for trouble."""
-
-    deadline_s: float = key(
-        "doctor.deadline",
-        kinds.DURATION,
-        10.0,
-        "How long each check may take: a disk that sleeps needs a while, and a dead mount never answers.",
-        minimum=0.1,
-        maximum=HOUR_S,
-    )
-    min_free_bytes: int = key(
-        "doctor.min_free",
-        kinds.SIZE,
-        256 * MIB,
-        "How much space there has to be at the database.",
-        minimum=0,
-    )
-    skip: tuple[str, ...] = key(
-        "doctor.skip",
-        kinds.choices("check", *CHECKS),
-        (),
-        "Checks to leave out, by the names that `qacache doctor` gives them: for what is known, and as it is to be.",
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backup:
-    """Where `qacache backup` puts copies of the database, and how many `prune` keeps, by each rule, in UTC."""
-
-    directory: str = key(
-        "backup.directory",
-        kinds.PATH_OR_NONE,
-        "",
-        "The folder for backups, which may be on the network. Where it is empty, the folder backups beside the "
-        "database is.",
-    )
-    keep_last: int = key(
-        "backup.keep_last",
-        kinds.WHOLE,
-        3,
-        "How many of the newest backups are kept.",
-        unit="backups",
-        minimum=0,
-        maximum=1_000_000,
-    )
-    keep_daily: int = key(
-        "backup.keep_daily",
-        kinds.WHOLE,
-        7,
-        "Of how many days that have a backup the last one is kept.",
-        unit="days",
-        minimum=0,
-        maximum=1_000_000,
-    )
-    keep_weekly: int = key(
-        "backup.keep_weekly",
-        kinds.WHOLE,
-        4,
-        "Of how many weeks that have a backup the last one is kept. Weeks begin on Mondays.",
-        unit="weeks",
-        minimum=0,
-        maximum=1_000_000,
-    )
-    keep_monthly: int = key(
-        "backup.keep_monthly",
-        kinds.WHOLE,
-        6,
-        "Of how many months that have a backup the last one is kept.",
-        unit="months",
-        minimum=0,
-        maximum=1_000_000,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole configuration; `Config()` holds the defaults of this machine."""
 
@@ -346,6 +258,11 @@ class Config:
     maintenance: Maintenance = field(default_factory=Maintenance)
     doctor: Doctor = field(default_factory=Doctor)
     backup: Backup = field(default_factory=Backup)
+    server: Server = field(default_factory=Server)
+    metrics: Metrics = field(default_factory=Metrics)
+    log: Log = field(default_factory=Log)
+    client: Client = field(default_factory=Client)
+    paths: Paths = field(default_factory=Paths)
 
 
 def sections() -> dict[str, type]:

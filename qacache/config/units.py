@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 import re
 
+MIB = 1 << 20
+HOUR_S = 3600.0
+DAY_S = 24 * HOUR_S
+
 _DAY_MS, _HOUR_MS, _MINUTE_MS, _SECOND_MS = 86_400_000, 3_600_000, 60_000, 1000
 _DURATION_UNITS = {"d": _DAY_MS, "h": _HOUR_MS, "m": _MINUTE_MS, "s": _SECOND_MS, "ms": 1}
 _DURATION = r"([0-9.]+d)?([0-9.]+h)?([0-9.]+m)?([0-9.]+s)?([0-9.]+ms)?"

@@ -21,11 +21,19 @@ if TYPE_CHECKING:
 
 def line_of(entry: Entry) -> str:
     """Return the line of `entry`: what `to_dict` makes of its record, the version before it, and `raw` after it."""
+    raw = "" if entry.raw is None else f',"raw":{_raw_text(entry.raw)}'
+    return f'{{"{VERSION_FIELD}":{VERSION},{_members(entry)}{raw}}}\n'
+
+
+def record_text(entry: Entry) -> str:
+    """Return what `to_dict` makes of the record of `entry`, as JSON."""
+    return f"{{{_members(entry)}}}"
+
+
+def _members(entry: Entry) -> str:
     head = head_to_dict(entry)
     error = "null" if entry.error is None else any_text(failure_to_dict(entry.error))
-    raw = "" if entry.raw is None else f',"raw":{_raw_text(entry.raw)}'
-    members = members_text(tuple(head), head.values())
-    return f'{{"{VERSION_FIELD}":{VERSION},{members},{_media(entry)},"error":{error}{raw}}}\n'
+    return f'{members_text(tuple(head), head.values())},{_media(entry)},"error":{error}'
 
 
 def _media(entry: Entry) -> str:

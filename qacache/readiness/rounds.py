@@ -1,6 +1,6 @@
 """Rounds: every check made once, side by side, each within a deadline.
 
-In: the configuration. Out: a `Finding` for each check, in the order of `qacache.config.sections.CHECKS`, root by root.
+In: the configuration. Out: a `Finding` for each check, in the order of `qacache.config.upkeep.CHECKS`, root by root.
 """
 
 from __future__ import annotations

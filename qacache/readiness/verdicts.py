@@ -67,7 +67,7 @@ def _asked(section: Section, step: Callable[[], Verdict]) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found. `check` is its name, one of `qacache.config.sections.CHECKS`, `path` what it looked at."""
+    """What a check found. `check` is its name, one of `qacache.config.upkeep.CHECKS`, `path` what it looked at."""
 
     check: str
     state: State

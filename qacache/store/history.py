@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from qacache.store.database import explanation, open_reader
 from qacache.store.journal import path_key
 from qacache.store.lock import is_held, scan_lock_path
+from qacache.times import iso_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 _PAGE = 2000
 _LARGEST_ID = (1 << 63) - 1
+
+OUTCOMES = ("unchanged", "reused", "probed", "failed", "vanished", "unstable")
+"""What can become of a file in a scan."""
+
+# of the files that were found, those that are through
+_DONE = ("unchanged", "reused", "probed", "failed", "unstable")
 
 ChangeKind = Literal["added", "removed", "moved", "replaced", "re-encoded"]
 
@@ -38,6 +45,40 @@ class JournaledScan(NamedTuple):
     finished_ms: int | None
     state: ScanState | Literal["running"]
     summary: dict[str, Any]
+
+    @property
+    def duration_s(self) -> float | None:
+        """How long it took, None before its end."""
+        duration_s: float | None = self.summary.get("duration_s")
+        return duration_s
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it saw all that it was to see."""
+        return self.state == "complete" and not (self.summary.get("refused") or self.summary.get("incomplete"))
+
+    @property
+    def files_per_s(self) -> float | None:
+        """How many files were through in a second, None where that is not known."""
+        return sum(self.summary.get(name, 0) for name in _DONE) / self.duration_s if self.duration_s else None
+
+
+def scan_dict(scan: JournaledScan) -> dict[str, Any]:
+    """Return a scan as programs see it, ready for JSON."""
+    rate = scan.files_per_s
+    return {
+        "event": "scan",
+        "scan_id": scan.scan_id,
+        "state": scan.state,
+        "started": iso_time(scan.started_ms),
+        "finished": iso_time(scan.finished_ms),
+        "roots": scan.roots,
+        "files_per_s": None if rate is None else round(rate, 3),
+        **dict.fromkeys(("duration_s", "found", "bytes", *OUTCOMES, "changes")),
+        "refused": [],
+        "incomplete": [],
+        **scan.summary,
+    }
 
 
 class Change(NamedTuple):

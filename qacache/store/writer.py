@@ -98,7 +98,10 @@ class RetrySchedule:
 
 
 class Writer:
-    """Writes to one store. Owns its connection, which belongs to the thread that made it."""
+    """Writes to one store. Owns its connection, which belongs to the thread that made it.
+
+    `batches` counts what was stored since then.
+    """
 
     def __init__(
         self,
@@ -113,6 +116,7 @@ class Writer:
         self._retries = retries
         self._clock = clock
         self._connection = open_writer(path, busy_timeout_s)
+        self.batches = 0
         self._scan_id: int | None = None
         self._displaced = Displaced(self._connection, MEDIA_COLUMNS[1:])
 
@@ -136,6 +140,7 @@ class Writer:
             sources = [self._source(connection, event) for event in events]
             for event, source in zip(events, sources, strict=True):
                 self._write_one(connection, event, source, now_ms)
+        self.batches += 1
         self._index_batch()
 
     def take_in(self, entries: Sequence[Entry], merge: intake.Merge) -> intake.Taken:

@@ -49,5 +49,13 @@ def sql_of(columns: Iterable[str]) -> tuple[str, ...]:
 def row_of(found: Found, columns: Iterable[str]) -> list[object]:
     """Return the values of `columns`, of a row that was read with `sql_of` them."""
     values = iter(found.values)
-    head = {"path": found.path, "status": found.status, "last_seen": iso_time(found.last_seen_ms)}
-    return [head[column] if column in HEAD else next(values) for column in columns]
+    return [
+        found.path
+        if column == "path"
+        else found.status
+        if column == "status"
+        else iso_time(found.last_seen_ms)
+        if column == "last_seen"
+        else next(values)
+        for column in columns
+    ]

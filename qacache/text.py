@@ -33,8 +33,13 @@ def tsv_line(values: Sequence[object]) -> str:
 
     Decoding the percent signs gives back the exact bytes.
     """
-    # most are text: a call for each would cost as much as all the rest
-    fields = [(value if isinstance(value, str) else _text(value)) or EMPTY for value in values]
+    # a call for each would cost as much as all the rest
+    fields = [
+        (value if isinstance(value, str) else os.fsdecode(value) if isinstance(value, bytes) else str(value)) or EMPTY
+        if value is not None
+        else EMPTY
+        for value in values
+    ]
     line = "\t".join(fields)
     # cheaper than a search, and true of nearly every line
     is_plain = "".join(fields).isprintable() and "%" not in line
@@ -55,10 +60,6 @@ def harmless(json_text: str) -> str:
     if json_text.isascii() and "\x7f" not in json_text:
         return json_text  # as nearly all is, and this look is cheaper than a search
     return re.sub(_UNSAFE_IN_JSON, lambda match: f"\\u{ord(match[0]):04x}", json_text)
-
-
-def _text(value: object) -> str:
-    return "" if value is None else os.fsdecode(value) if isinstance(value, bytes) else str(value)
 
 
 def _escape(match: re.Match[str]) -> str:

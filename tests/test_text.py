@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qacache.cli.text import json_line, printable, tsv_line
+from qacache.text import json_line, printable, tsv_line
 
 PATHS = st.binary().filter(lambda path: b"\0" not in path)
 TEXTS = st.text(st.characters(codec=None, exclude_categories=()))
