@@ -51,7 +51,7 @@ def create(
         backup = creation.create(settings.db.path, folder, tell)
     sys.stdout.write(json_line(words.backup_dict(backup)) if json else words.created(backup))
     if prune_old:
-        words.write_decisions(pruning.prune(folder, _rules(settings)), as_json=json)
+        words.write_decisions(pruning.prune(folder, Rules.of(settings.backup)), as_json=json)
 
 
 @app.command("list", epilog=exit_statuses(0, 1, 2, 130))
@@ -147,7 +147,7 @@ def prune(
     """
     settings = load(config_path=config, flags={"db.path": db}).config
     folder = _folder(settings, directory)
-    decisions = pruning.prune(folder, _rules(settings), dry_run=dry_run)
+    decisions = pruning.prune(folder, Rules.of(settings.backup), dry_run=dry_run)
     if not decisions:
         sys.stderr.write(words.none_in(folder))
     words.write_decisions(decisions, as_json=json, dry_run=dry_run)
@@ -155,8 +155,3 @@ def prune(
 
 def _folder(settings: Config, directory: str | None) -> Folder:
     return Folder.of(settings.db.path, directory or settings.backup.directory, hang_s=settings.scan.hang_timeout_s)
-
-
-def _rules(settings: Config) -> Rules:
-    rules = settings.backup
-    return Rules(rules.keep_last, rules.keep_daily, rules.keep_weekly, rules.keep_monthly)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from qacache.cli.signals import stop_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,27 +26,18 @@ def long_work() -> Iterator[Tell]:
     """
     is_interrupted = False
 
-    def on_signal(number: int, frame: object) -> None:
+    def interrupt() -> None:
         nonlocal is_interrupted
-        signal.signal(number, signal.default_int_handler)
         is_interrupted = True
 
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup(1) wants it to go on
-        numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, on_signal) for number in numbers}
-    try:
-        with _display() as show:
+    with stop_signals(interrupt), _display() as show:
 
-            def tell(step: str, done: int, total: int) -> None:
-                if is_interrupted:
-                    raise KeyboardInterrupt
-                show(step, done, total)
+        def tell(step: str, done: int, total: int) -> None:
+            if is_interrupted:
+                raise KeyboardInterrupt
+            show(step, done, total)
 
-            yield tell
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        yield tell
 
 
 @contextmanager
@@ -53,12 +45,11 @@ def _display() -> Iterator[Tell]:
     if not sys.stderr.isatty():
         yield lambda step, done, total: None
         return
-    from rich.console import Console
-    from rich.live import Live
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
+    from qacache.cli.progress import live
     from qacache.cli.tables import size_text
 
     latest, began = ("", 0, 0), time.monotonic()
@@ -77,5 +68,5 @@ def _display() -> Iterator[Tell]:
             began = time.monotonic()
         latest = step, done, total
 
-    with Live(get_renderable=render, console=Console(stderr=True), refresh_per_second=8, transient=True):
+    with live(render):
         yield show

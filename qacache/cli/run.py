@@ -7,11 +7,11 @@ the failures on stdout, or the events as JSON; and the exit status.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
+from qacache.cli.signals import stop_signals
 from qacache.errors import RootRefused
 from qacache.event_record import event_dicts, summary_dict
 from qacache.events import Failed, Planned, Summary, Unchanged
@@ -149,24 +149,16 @@ def stopped_by_signals(stop: Callable[[], None]) -> Iterator[Callable[[], bool]]
     """
     is_stopping = False
 
-    def on_signal(number: int, frame: object) -> None:
+    def end() -> None:
         nonlocal is_stopping
-        signal.signal(number, signal.default_int_handler)
         is_stopping = True
         with suppress(OSError):  # the terminal may be gone
             if not os.isatty(2):  # the progress display says so itself
                 os.write(2, b"stopping: storing what is finished\n")
         stop()
 
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup(1) wants the run to go on
-        numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, on_signal) for number in numbers}
-    try:
+    with stop_signals(end):
         yield lambda: is_stopping
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

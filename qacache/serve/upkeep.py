@@ -130,6 +130,5 @@ class Upkeep:
         config = self._config
         folder = Folder.of(config.db.path, config.backup.directory, hang_s=config.scan.hang_timeout_s)
         creation.create(config.db.path, folder)
-        rules = config.backup
-        pruning.prune(folder, Rules(rules.keep_last, rules.keep_daily, rules.keep_weekly, rules.keep_monthly))
+        pruning.prune(folder, Rules.of(config.backup))
         return True

@@ -8,12 +8,12 @@ view `videos` puts them together in SQL.
 
 from __future__ import annotations
 
-import json
-import re
 import zlib
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import re
     import sqlite3
     from collections.abc import Callable, Iterable, Sequence
 
@@ -26,7 +26,6 @@ COLUMN = "media.layouts"
 # line has these characters, but for the first: the view fills as many.
 _NEXT_STREAM = '},{"index":'
 _PLACES = ("\x01", "\x02", "\x03")
-_OF_ONE_FILE = re.compile(r'"(?:duration_s|bit_rate)":(\d[\d.]*)|"avg_frame_rate":"(\d+/\d{5,})')
 
 # Readers remember so many: some megabytes of them.
 _MOST_KNOWN = 20_000
@@ -36,6 +35,8 @@ _BATCH = 900
 
 def stored(connection: sqlite3.Connection, streams: str) -> str:
     """Return what stands for `streams`, a compact JSON array; adds new layouts, in the transaction that is open."""
+    import json
+
     parts = _cut(streams[1:-1])
     found = [[_id_of(connection, layout), *own] for layout, own in map(_layout_of, parts)]
     return json.dumps(found, separators=(",", ":"))
@@ -62,6 +63,8 @@ class Layouts:
         """
         if stored is None:
             return None
+        import json  # many a look-up asks for no streams, and it takes longer to load than that
+
         try:
             return f"[{','.join([self._known[layout_id] % tuple(own) for layout_id, *own in json.loads(stored)])}]"
         except (TypeError, ValueError, RecursionError):
@@ -86,6 +89,8 @@ class Layouts:
 
 
 def _ids(stored: str | None) -> list[int]:
+    import json
+
     try:
         return [layout_id for layout_id, *_ in json.loads(stored or "[]") if 0 < layout_id < 1 << 63]
     except (TypeError, ValueError, RecursionError):
@@ -97,10 +102,17 @@ def _cut(streams: str) -> list[str]:
     return streams.replace(_NEXT_STREAM, _NEXT_STREAM.replace(",", "\n")).split("\n") if streams else []
 
 
+@cache
+def _of_one_file() -> re.Pattern[str]:
+    import re
+
+    return re.compile(r'"(?:duration_s|bit_rate)":(\d[\d.]*)|"avg_frame_rate":"(\d+/\d{5,})')
+
+
 def _layout_of(stream: str) -> tuple[str, list[str]]:
     """Return the layout of a stream, and what it has of its own."""
     texts, own, end = [], [], 0
-    for place, found in zip(_PLACES, _OF_ONE_FILE.finditer(stream), strict=False):
+    for place, found in zip(_PLACES, _of_one_file().finditer(stream), strict=False):
         group = found.lastindex or 0
         texts += [stream[end : found.start(group)], place]
         own.append(found[group])

@@ -8,10 +8,12 @@ what is kept does not depend on where, or in which season, it is decided. Weeks 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from qacache.config.upkeep import Backup
 
 
 class Rules(NamedTuple):
@@ -21,6 +23,11 @@ class Rules(NamedTuple):
     daily: int
     weekly: int
     monthly: int
+
+    @classmethod
+    def of(cls, wanted: Backup) -> Self:
+        """Return the rules that are configured."""
+        return cls(wanted.keep_last, wanted.keep_daily, wanted.keep_weekly, wanted.keep_monthly)
 
 
 # what two backups have in common of which a rule keeps one
