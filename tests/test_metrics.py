@@ -10,13 +10,12 @@ import subprocess
 from http import HTTPStatus
 from itertools import product
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple, get_args
 
 import pytest
 
 from qacache import __version__
-from qacache.events import Failed, Planned, Summary, Unchanged, Unstable, Vanished, Waiting
+from qacache.events import Event, Failed, Planned, Summary, Unchanged, Unstable, Vanished, Waiting
 from qacache.lookup import Answer
 from qacache.models import Failure
 from qacache.probe.timed import TimedProber
@@ -25,6 +24,7 @@ from qacache.serve.broadcast import Counts
 from qacache.serve.heads import BadRequest
 from qacache.serve.jobs import RunningScan
 from qacache.serve.metrics import METHODS, Job, Metrics
+from qacache.serve.scanning.tally import Tally
 from qacache.store.reader import Found
 from qacache.store.session import Store
 from tests.fakes import FakeProber
@@ -107,10 +107,16 @@ def answer(path: bytes, status: str | None) -> Answer:
 
 def end(metrics: Metrics, error: str = "", **summary: Any) -> None:
     """Have a scan begin, and end as `summary` says."""
-    run = RunningScan([b"/library"], NOW, SimpleNamespace(summary=Summary(scan_id=1, **summary)), error)
+    run = RunningScan([b"/library"], NOW, Summary(scan_id=1, **summary), error)
     metrics.began(run)
     metrics.advanced(run)
     metrics.ended(run)
+
+
+def count(metrics: Metrics, event: Event) -> None:
+    tally = Tally()
+    tally.seen(event)
+    metrics.counted(tally.taken())
 
 
 def use_all(metrics: Metrics) -> None:
@@ -184,7 +190,7 @@ def test_files_are_counted_by_what_became_of_them(metrics: Metrics) -> None:
         *[Vanished(b"/g"), Unstable(b"/h"), Failed(b"/i", Failure("list", "permission-denied", "no"))],
         Planned(b"/j", "new"),
     ):
-        metrics.seen(event)
+        count(metrics, event)
 
     series = told(metrics)
     outcomes = ("unchanged", "probed", "reused", "failed", "vanished", "unstable")
@@ -197,10 +203,10 @@ def test_files_are_counted_by_what_became_of_them(metrics: Metrics) -> None:
 def test_digests_count_what_is_read_of_files_not_how_large_they_are(metrics: Metrics) -> None:
     whole, parts = 100_000, 40_000_000_000
 
-    metrics.seen(probed(b"/a", size=whole))
-    metrics.seen(reused(b"/b", "a", b"/a", size=parts))
+    count(metrics, probed(b"/a", size=whole))
+    count(metrics, reused(b"/b", "a", b"/a", size=parts))
     # of which nothing could be read
-    metrics.seen(Failed(b"/c", Failure("digest", "io-error", "no"), probed(b"/c").stat))
+    count(metrics, Failed(b"/c", Failure("digest", "io-error", "no"), probed(b"/c").stat))
 
     assert told(metrics)["qacache_digest_bytes_total"] == whole + 3 * 65_536
 
@@ -247,12 +253,14 @@ def test_scan_that_did_not_see_all_is_no_success(metrics: Metrics, how: dict[str
 def test_scan_of_real_files_is_counted_whole(metrics: Metrics, store: Store, library: Path) -> None:
     for name, content in (("a.mp4", b"A"), ("b.mp4", b"broken"), ("c.mp4", b"A"), ("d.mp4", b"")):
         make_file(library / name, content)
-    scan = prepare_scan(store, prober=TimedProber(FakeProber(version="ffprobe 5.1"), metrics.probed))
-    run = RunningScan([os.fsencode(library)], NOW, scan)
+    tally = Tally()
+    scan = prepare_scan(store, prober=TimedProber(FakeProber(version="ffprobe 5.1"), tally.probed))
+    run = RunningScan([os.fsencode(library)], NOW, scan.summary)
 
     metrics.began(run)
     for event in scan.events(run.roots):
-        metrics.seen(event)
+        tally.seen(event)
+    metrics.counted(tally)
     metrics.ended(run)
 
     series = told(metrics)
@@ -272,8 +280,10 @@ def test_results_that_cannot_be_stored_are_a_batch_error(metrics: Metrics) -> No
 
 
 def test_probes_are_told_by_prober_in_buckets_up_to_two_minutes(metrics: Metrics) -> None:
-    metrics.probed("ffprobe", 0.07)
-    metrics.probed("ffprobe", 61)
+    tally = Tally()
+    tally.probed("ffprobe", 0.07)
+    tally.probed("ffprobe", 61)
+    metrics.counted(tally)
 
     series = told(metrics)
 
@@ -413,7 +423,7 @@ def test_nobody_makes_more_series_by_what_they_ask_or_keep(metrics: Metrics) -> 
         metrics.answered(Exchange(word(), method, template, word(), status, dice.randint(0, 99), dice.random()))
         metrics.refused(BadRequest(HTTPStatus.BAD_REQUEST, word()))
         list(metrics.looked_up([answer(path, dice.choice(("ok", "vanished", None)))]))
-        metrics.seen(dice.choice((probed(path, word()), failed(path, message=word()), Unchanged([path]))))
+        count(metrics, dice.choice((probed(path, word()), failed(path, message=word()), Unchanged([path]))))
         end(metrics, refused=[word()])
 
     for each in product(templates, methods, statuses):

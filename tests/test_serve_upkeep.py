@@ -36,7 +36,7 @@ class Kept:
     def __init__(self, config: Config) -> None:
         self.clock = FakeClock()
         self.metrics = Metrics(config.db.path, followers=lambda: Counts(0, 0, 0))
-        self.jobs = Jobs(config, Announcer(Silent(), self.metrics), lambda prober: prober)  # type: ignore[arg-type]
+        self.jobs = Jobs(config, Announcer(Silent(), self.metrics))  # type: ignore[arg-type]
         self.upkeep = Upkeep(config, self.jobs, self.metrics, self.clock.monotonic)
 
     def after(self, seconds: float) -> None:

@@ -6,10 +6,10 @@ import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from qacache.events import Event
     from qacache.serve.broadcast import Broadcast
     from qacache.serve.jobs import RunningScan
     from qacache.serve.metrics import Metrics
+    from qacache.serve.scanning.tally import Tally
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,9 +31,9 @@ class Announcer:
         """Tell how far a scan is."""
         self._broadcast.publish("scan-progress", run.to_dict())
 
-    def seen(self, event: Event) -> None:
-        """Count what became of a file."""
-        self._metrics.seen(event)
+    def counted(self, tally: Tally) -> None:
+        """Count what became of files."""
+        self._metrics.counted(tally)
 
     def ended(self, run: RunningScan) -> None:
         """Tell what came of a scan."""

@@ -1,6 +1,6 @@
-"""Jobs: the runs that change the store, one scan at a time, each in a thread of its own.
+"""Jobs: the runs that change the store: one scan at a time, in a process of its own, and files that are probed again.
 
-In: folders, or files. Out: what became of them, told to whoever listens: `Watcher`s get each event as it is stored.
+In: folders, or files. Out: what became of them; a `Watcher` is told of scans, and gets counts of all.
 """
 
 from __future__ import annotations
@@ -11,22 +11,24 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from qacache.assembly import make_crew, make_filters, make_options, open_store
+from qacache.assembly import make_crew, make_filters, open_store
 from qacache.errors import QacacheError, StoreError, StoreLocked
 from qacache.event_record import summary_dict
-from qacache.scan.pipeline import Scan
+from qacache.probe.timed import TimedProber
 from qacache.scan.refresh import Refresh
-from qacache.store.checkup import checkpoint
+from qacache.serve.scanning.process import ScanProcess
+from qacache.serve.scanning.reports import Order
+from qacache.serve.scanning.tally import Tally
 from qacache.times import iso_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from qacache.config import Config
     from qacache.events import Event, Summary
-    from qacache.probe import Prober
 
-_PROGRESS_S = 1.0
+# How long a process that was killed may take to be gone.
+_DEATH_S = 1.0
 
 
 class Watcher(Protocol):
@@ -38,8 +40,8 @@ class Watcher(Protocol):
     def advanced(self, run: RunningScan) -> None:
         """A scan has come further: once a second."""
 
-    def seen(self, event: Event) -> None:
-        """That became of a file."""
+    def counted(self, tally: Tally) -> None:
+        """That became of files since the last time."""
 
     def ended(self, run: RunningScan) -> None:
         """A scan ended; `error` says why, where it was not to."""
@@ -55,24 +57,19 @@ class AlreadyRuns(QacacheError):
 
 @dataclass(slots=True)
 class RunningScan:
-    """A scan of this process. `scan_id` is None until it has one; `error` says what ended it, or is empty.
+    """A scan of this server. `summary` is what it came to by its last report, None before the first.
 
-    It `is_unstored` where that was results which could not be stored.
+    `error` says what ended it, or is empty; it `is_unstored` where that was results which could not be stored.
     """
 
     roots: Sequence[bytes]
     began_s: float
-    scan: Scan | None = None
+    summary: Summary | None = None
     error: str = ""
     is_unstored: bool = False
     is_over: bool = False
-    is_cancelled: bool = False
+    process: ScanProcess | None = None
     beginning: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def summary(self) -> Summary | None:
-        """What it came to by now."""
-        return self.scan.summary if self.scan else None
 
     @property
     def scan_id(self) -> int | None:
@@ -94,15 +91,11 @@ class RunningScan:
 
 
 class Jobs:
-    """Runs scans and refreshes of one store. Owns their threads. For any thread.
+    """Runs scans and refreshes of one store. Owns their threads and processes. For any thread."""
 
-    `wrap` is put around the prober of each run.
-    """
-
-    def __init__(self, config: Config, watcher: Watcher, wrap: Callable[[Prober], Prober]) -> None:
+    def __init__(self, config: Config, watcher: Watcher) -> None:
         self._config = config
         self._watcher = watcher
-        self._wrap = wrap
         self._lock = threading.Lock()
         self._scan: RunningScan | None = None
         self._thread: threading.Thread | None = None
@@ -115,7 +108,7 @@ class Jobs:
         scan = self._scan
         return scan if scan and not scan.is_over else None
 
-    def start(self, roots: Sequence[bytes], options: dict[str, bool], *, patience_s: float = 5.0) -> RunningScan:
+    def start(self, roots: Sequence[bytes], options: Mapping[str, bool], *, patience_s: float = 5.0) -> RunningScan:
         """Begin a scan; return it when it has a number, or is over already, or `patience_s` have passed.
 
         Raises `AlreadyRuns`; `StoreLocked` where another process scans; and what a scan raises before it begins.
@@ -125,9 +118,13 @@ class Jobs:
                 raise StoreLocked("the server is about to stop", hint="ask again later")
             if self.running:
                 raise AlreadyRuns(self.running)
-            run = self._scan = RunningScan(roots, time.time())
+            run = RunningScan(roots, time.time())
+            run.process = ScanProcess(Order(self._config, roots, options))
+            self._scan = run
             failures: list[QacacheError] = []
-            self._thread = threading.Thread(target=self._run, args=(run, options, failures), name="scan", daemon=True)
+            self._thread = threading.Thread(
+                target=self._follow, args=(run, run.process, failures), name="scan", daemon=True
+            )
             self._thread.start()
         run.beginning.wait(patience_s)
         if failures:
@@ -137,10 +134,9 @@ class Jobs:
     def cancel(self, scan_id: int) -> RunningScan | None:
         """End the scan of that number, with all that is finished stored; None where it does not run."""
         run = self.running
-        if run is None or run.scan is None or run.scan_id != scan_id:
+        if run is None or run.process is None or run.scan_id != scan_id:
             return None
-        run.is_cancelled = True
-        run.scan.stop()
+        run.process.stop()
         return run
 
     def refresh(self, paths: Iterator[bytes], *, create: bool = False) -> Iterator[Event | Summary]:
@@ -148,7 +144,8 @@ class Jobs:
 
         Closing the iterator ends the run, with all that is finished stored.
         """
-        crew = make_crew(self._config, self._wrap)
+        tally = Tally()
+        crew = make_crew(self._config, lambda prober: TimedProber(prober, tally.probed))
         with open_store(self._config, create=create) as store:
             run = Refresh(store, crew, make_filters(self._config))
             with self._lock:
@@ -158,10 +155,12 @@ class Jobs:
                     run.stop()
                 with closing(run.events(paths)) as events:
                     for event in events:
-                        self._watcher.seen(event)
+                        tally.seen(event)
+                        self._watcher.counted(tally.taken())
                         yield event
                 yield run.summary
             finally:
+                self._watcher.counted(tally.taken())
                 with self._lock:
                     self._refreshes.discard(run)
 
@@ -172,46 +171,32 @@ class Jobs:
             refreshes, run, thread = list(self._refreshes), self.running, self._thread
         for refresh in refreshes:
             refresh.stop()
-        if run and run.scan:
-            run.scan.stop()
-        if thread is None:
+        if thread is None or run is None or run.process is None:
             return True
+        run.process.stop()
         thread.join(most_s)
-        return not thread.is_alive()
+        if not thread.is_alive():
+            return True
+        # all that it has stored is whole, and so it is where it is killed
+        run.process.kill()
+        thread.join(_DEATH_S)
+        return False
 
-    def _run(self, run: RunningScan, options: dict[str, bool], failures: list[QacacheError]) -> None:
+    def _follow(self, run: RunningScan, process: ScanProcess, failures: list[QacacheError]) -> None:
         try:
-            self._scan_all(run, options)
+            for report in process.reports():
+                run.summary = report.summary
+                if not run.beginning.is_set() and run.scan_id is not None:
+                    self._watcher.began(run)
+                    run.beginning.set()
+                self._watcher.counted(report.tally)
+                self._watcher.advanced(run)
         except QacacheError as error:
             run.error, run.is_unstored = str(error), isinstance(error, StoreError)
             if run.scan_id is None:
                 failures.append(error)
-        except Exception as error:  # whatever it is, the server goes on
-            run.error = f"unexpected: {type(error).__name__}"
-            raise
         finally:
             run.is_over = True
             run.beginning.set()
             if run.scan_id is not None:
                 self._watcher.ended(run)
-
-    def _scan_all(self, run: RunningScan, options: dict[str, bool]) -> None:
-        config = self._config
-        crew = make_crew(config, self._wrap)
-        with open_store(config) as store:
-            run.scan = Scan(store, crew, make_options(config, **options))
-            due_s, folded = 0.0, 0
-            with closing(run.scan.events(run.roots)) as events:
-                for event in events:
-                    if not run.beginning.is_set() and run.scan_id is not None:
-                        self._watcher.began(run)
-                        run.beginning.set()
-                        if self._is_closing:
-                            run.scan.stop()
-                    self._watcher.seen(event)
-                    if time.monotonic() >= due_s:
-                        self._watcher.advanced(run)
-                        due_s = time.monotonic() + _PROGRESS_S
-                    if config.db.checkpoint_every and store.writer.batches - folded >= config.db.checkpoint_every:
-                        checkpoint(config.db.path, config.db.busy_timeout_s)
-                        folded = store.writer.batches

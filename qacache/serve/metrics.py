@@ -1,6 +1,6 @@
 """Metrics: what happens is folded into numbers, which a Prometheus asks for.
 
-In: requests that were answered, look-ups, the events of scans, how long probes took. Out: the text that a scrape gets.
+In: requests that were answered, look-ups, what was counted in scans. Out: the text that a scrape gets.
 Whatever a label can be is known beforehand: no path, tag, address or message of an error is ever in one. A scrape asks
 neither SQLite nor a library: of the store, `os.stat` says how large its files are, which are on a local disk.
 """
@@ -20,9 +20,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from qacache import __version__
-from qacache.events import Failed, Probed, Reused, ScanState, Unchanged, event_name
+from qacache.events import ScanState
 from qacache.models import Reason
-from qacache.scan.digest import digested_bytes
 from qacache.store.checkup import SQLITE_VERSION
 
 if TYPE_CHECKING:
@@ -30,12 +29,13 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
-    from qacache.events import Event, Summary
+    from qacache.events import Summary
     from qacache.lookup import Answer
     from qacache.serve.application import Exchange
     from qacache.serve.broadcast import Counts
     from qacache.serve.heads import BadRequest
     from qacache.serve.jobs import RunningScan
+    from qacache.serve.scanning.tally import Tally
 
 Job = Literal["scan", "vacuum", "checkpoint", "backup"]
 """What is done again and again, and is missed when it is not."""
@@ -122,20 +122,15 @@ class Metrics:
     def advanced(self, run: RunningScan) -> None:
         """Do nothing: all that a scan sees is counted as it is seen."""
 
-    def seen(self, event: Event) -> None:
-        """Count what became of files."""
-        match event:
-            case Unchanged(paths):
-                self._files.labels("unchanged").inc(len(paths))
-                return
-            case Failed(_, failure, stat, digest):
-                self._failures.labels(failure.reason).inc()
-                if stat is not None and digest is not None:
-                    self._digest_bytes.inc(digested_bytes(stat.size))
-            case Probed(stat) | Reused(stat):
-                self._digest_bytes.inc(digested_bytes(stat.size))
-        if (outcome := event_name(event)) in _OUTCOMES:
-            self._files.labels(outcome).inc()
+    def counted(self, tally: Tally) -> None:
+        """Count what became of files, and how long their probes took."""
+        for name in _OUTCOMES:
+            self._files.labels(name).inc(tally.files[name])
+        for reason, count in tally.failures.items():
+            self._failures.labels(reason).inc(count)
+        self._digest_bytes.inc(tally.digest_bytes)
+        for prober, duration_s in tally.probes:
+            self._probe_s.labels(prober if prober in _PROBERS else _OTHER).observe(duration_s)
 
     def ended(self, run: RunningScan) -> None:
         """Count a scan that has ended, and how."""
@@ -148,10 +143,6 @@ class Metrics:
     def batch_failed(self) -> None:
         """Count results that could not be stored."""
         self._batch_errors.inc()
-
-    def probed(self, prober: str, duration_s: float) -> None:
-        """Count a probe by how long it took; `qacache.probe.timed` tells."""
-        self._probe_s.labels(prober if prober in _PROBERS else _OTHER).observe(duration_s)
 
     def succeeded(self, job: Job, at_s: float | None = None) -> None:
         """Note that `job` was done, now or at `at_s`, seconds since the epoch."""

@@ -18,7 +18,6 @@ from qacache import __version__
 from qacache.config.addresses import split_address
 from qacache.errors import QacacheError, UsageError
 from qacache.pathmap import Translation
-from qacache.probe.timed import TimedProber
 from qacache.serve.access import LOOPBACK_HOSTS, Gate, Rules
 from qacache.serve.api.catalog import routes
 from qacache.serve.application import Application, Door
@@ -81,11 +80,7 @@ class Service:
         self._broadcast = Broadcast(self._snapshot, most_clients=config.server.event_clients)
         self._metrics = Metrics(config.db.path, followers=self._broadcast.counts, libav=str(about.get("libav") or ""))
         self._tell_last_scan()
-        self._jobs = Jobs(
-            config,
-            Announcer(self._broadcast, self._metrics),
-            lambda prober: TimedProber(prober, self._metrics.probed),
-        )
+        self._jobs = Jobs(config, Announcer(self._broadcast, self._metrics))
         self._watch = Watch(config)
         self._upkeep = Upkeep(config, self._jobs, self._metrics)
         every = routes(config.metrics.path)

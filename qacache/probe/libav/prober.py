@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import signal
 import sys
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qacache.errors import ProberMissing
+from qacache.interpreter import module_folders
 from qacache.models import Failure, Probe
 from qacache.probe import verdicts
 from qacache.probe.children import DEFAULT_MEMORY_BYTES, KILLED_WITHIN_S, Children
@@ -58,7 +57,7 @@ class LibavProber:
             raise ProberMissing("PyAV is not installed", hint=_HINT)
         self._timeout_s = timeout_s
         self._files_per_child = files_per_child
-        self._command = Command(python, _module_folders(), memory_bytes)
+        self._command = Command(python, module_folders(), memory_bytes)
         self._children = Children()
         self._idle: list[Line] = []
         self._version = ""
@@ -192,12 +191,6 @@ class LibavProber:
             return Probe(parse_media(raw), without_filename(raw), self.version, PARSER_VERSION)
         except NotMedia as unusable:
             return verdicts.failed(unusable.reason, str(unusable), said)
-
-
-def _module_folders() -> list[str]:
-    """Return where this process has its modules from, wherever a child happens to run."""
-    own = Path(__file__).parents[3]
-    return [os.path.abspath(folder) for folder in sys.path if folder] + [str(own)]
 
 
 def _greeting_in(answer: bytes) -> tuple[str, Mapping[str, str]] | None:
