@@ -31,8 +31,10 @@ class Confinement:
         """
         if not all(map(self.has_name_of, paths)):
             return False  # no disk is asked about what is elsewhere
-        holding = [root for root in self._roots if any(_is_inside(path, root) for path in paths)]
-        return within(self._deadline_s, _are_really_inside, paths, self._roots, holding)
+        # wherever a root itself leads, it is meant
+        below = [path for path in paths if path not in self._roots]
+        holding = [root for root in self._roots if any(_is_inside(path, root) for path in below)]
+        return not below or within(self._deadline_s, _are_really_inside, below, self._roots, holding)
 
     def has_name_of(self, path: bytes) -> bool:
         """Whether `path` is in the roots by its name alone: no disk is asked."""

@@ -87,7 +87,8 @@ def _told(services: Services, scan: JournaledScan) -> dict[str, Any]:
     told = scan_dict(scan)
     running = services.jobs.running
     if running and running.scan_id == scan.scan_id and running.summary:
-        told |= running.summary.counts()
+        # until its process is gone, whatever it wrote there: as long as that is so, no other one can begin
+        told |= {**running.summary.counts(), "state": "running", "finished": None}
     return told
 
 

@@ -69,9 +69,11 @@ class ScanProcess:
 
     def _wait(self) -> int | None:
         """Return its exit status; None where it hangs in the kernel on a dead mount, which not even SIGKILL ends."""
-        with suppress(subprocess.TimeoutExpired):
+        try:
             return self._child.wait(_DEATH_S)
-        return None
+        except subprocess.TimeoutExpired:
+            threading.Thread(target=self._child.wait, name="reaper", daemon=True).start()
+            return None
 
     def _how_it_ended(self) -> str:
         status = self._wait()
