@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.backups import backups
+from benchmarks.busy import busy
 from benchmarks.duplicates import candidates, verified
 from benchmarks.exchange import exports, imports
 from benchmarks.finding import searches
@@ -86,6 +87,7 @@ def main() -> int:
         add(cold_scans(work, folder))
         add(memory(work, folder))
         add(slow_mount(work))
+        add(busy(work))
         del os.environ["QACACHE_SCAN_EXTENSIONS"]
         for number in range(_PARTS):
             make_tree(work / "tree" / f"part {number}", _PART_FILES, number * _PART_FILES)

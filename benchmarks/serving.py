@@ -44,7 +44,7 @@ def serving(work: Path, db: Path) -> Iterator[Row]:
     paths = sorted((work / "tree" / "part 0").rglob("*.*"))[:_BATCH]
     one = f"/api/v1/lookup?path={quote(str(paths[_BATCH // 2]))}"
     with running([QACACHE, "serve", "--db", str(db), "--addr", f"127.0.0.1:{_PORT}"], _PORT, "/livez") as pid:
-        mine = [_wrk(_PORT, one) for _ in range(_ROUNDS)]
+        mine = [ask_all_the_time(_PORT, one) for _ in range(_ROUNDS)]
         rate = statistics.median(rate for rate, _ in mine)
         late_ms = statistics.median(late for _, late in mine)
         yield from _against_datasette(db, paths[_BATCH // 2], rate)
@@ -65,7 +65,7 @@ def _against_datasette(db: Path, path: Path, rate: float) -> Iterator[Row]:
         ((file_id,),) = connection.execute("SELECT id FROM file WHERE path = ?", (os.fsencode(path),)).fetchall()
     with running(command, _RIVAL_PORT, "/-/versions.json"):
         asked = f"/{db.stem}/media/{file_id}.json"
-        other = statistics.median(_wrk(_RIVAL_PORT, asked)[0] for _ in range(_ROUNDS))
+        other = statistics.median(ask_all_the_time(_RIVAL_PORT, asked)[0] for _ in range(_ROUNDS))
         yield Row("look-ups : datasette, the same row", rate / other, 5, True, f"{rate:,.0f} /s", f"{other:,.0f} /s")
 
 
@@ -84,12 +84,12 @@ def _ask(count: int, asked: str) -> None:
     """Look up, `count` times at least."""
     done = 0
     while done < count:
-        done += round(_wrk(_PORT, asked)[0] * _SECONDS)
+        done += round(ask_all_the_time(_PORT, asked)[0] * _SECONDS)
 
 
-def _wrk(port: int, asked: str) -> tuple[float, float]:
+def ask_all_the_time(port: int, asked: str, seconds: int = _SECONDS) -> tuple[float, float]:
     """Return answers a second, and the milliseconds in which 99 of 100 come."""
-    command = ["wrk", "-t1", f"-c{_CONNECTIONS}", f"-d{_SECONDS}", "--latency", f"http://127.0.0.1:{port}{asked}"]
+    command = ["wrk", "-t1", f"-c{_CONNECTIONS}", f"-d{seconds}", "--latency", f"http://127.0.0.1:{port}{asked}"]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in told or "Socket errors" in told:
         raise SystemExit(f"not all was answered: {told}")
@@ -123,7 +123,7 @@ def running(command: Sequence[str], port: int, asked: str) -> Iterator[int]:
     """Run a server until the end of the block."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            _await(port, asked)
+            await_answer(port, asked)
             yield process.pid
         finally:
             process.send_signal(signal.SIGTERM)
@@ -137,7 +137,8 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def _await(port: int, asked: str) -> None:
+def await_answer(port: int, asked: str) -> None:
+    """Wait for a server to be up; raises `SystemExit` where it does not come up."""
     deadline = time.monotonic() + _UP_S
     while time.monotonic() < deadline:
         with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection, suppress(OSError):

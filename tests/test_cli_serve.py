@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -32,10 +33,12 @@ class Served:
 
     @property
     def port(self) -> int:
-        def found() -> re.Match[str] | None:
-            return re.search(r"listening on http://127\.0\.0\.1:(\d+)", self.log.read_text())
+        return int(until(lambda: self.ports)[0])
 
-        return int(until(found)[1])
+    @property
+    def ports(self) -> list[int]:
+        """Those of which it says by now that it listens on them."""
+        return [int(port) for port in re.findall(r"listening on http://127\.0\.0\.1:(\d+)", self.log.read_text())]
 
     def get(self, target: str) -> tuple[int, bytes]:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)
@@ -51,14 +54,32 @@ class Served:
         return self.process.wait(DEADLINE_S)
 
 
+# what systemd does: the sockets are descriptors from 3 on, and it is the process itself that is told of them
+HAND_OVER = """
+import os, sys
+count = int(sys.argv[1])
+for number in range(count):
+    os.dup2(int(sys.argv[2 + number]), 3 + number)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(count)}
+os.execv(sys.executable, [sys.executable, *sys.argv[2 + count:]])
+"""
+
+
 @contextmanager
-def served(tmp_path: Path, **environ: str) -> Iterator[Served]:
+def served(tmp_path: Path, *, handed: Sequence[socket.socket] = (), **environ: str) -> Iterator[Served]:
     log = tmp_path / "serve.log"
-    command = [sys.executable, "-m", "qacache", "serve", "--db", str(tmp_path / "qacache.db"), "--addr", "127.0.0.1:0"]
+    arguments = ["-m", "qacache", "serve", "--db", str(tmp_path / "qacache.db"), "--addr", "127.0.0.1:0"]
+    # beyond where they are to be
+    moved = [fcntl.fcntl(each, fcntl.F_DUPFD, 100) for each in handed]
+    if moved:
+        arguments = ["-c", HAND_OVER, str(len(moved)), *map(str, moved), *arguments]
+    command = [sys.executable, *arguments]
     own = {name: text for name, text in os.environ.items() if not name.startswith("QACACHE_")}
     own |= {"XDG_CONFIG_HOME": str(tmp_path), "PYTHONPATH": str(PROJECT)}
     with log.open("wb") as stderr:
-        process = subprocess.Popen(command, stderr=stderr, env=own | environ, cwd=tmp_path)
+        process = subprocess.Popen(command, stderr=stderr, env=own | environ, cwd=tmp_path, pass_fds=moved)
+    for descriptor in moved:
+        os.close(descriptor)
     try:
         yield Served(process, log)
     finally:
@@ -113,6 +134,33 @@ def test_systemd_is_told_when_it_is_ready_and_when_it_stops(tmp_path: Path) -> N
             except BlockingIOError:
                 break
         assert b"STOPPING=1" in heard
+
+
+def test_sockets_that_systemd_opened_are_listened_on_and_outlive_the_server(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as public, socket.create_server(("127.0.0.1", 0)) as ops:
+        public_port, ops_port = (each.getsockname()[1] for each in (public, ops))
+        # it was asked before it was there
+        with closing(HTTPConnection("127.0.0.1", public_port, timeout=DEADLINE_S)) as early:
+            early.request("GET", "/livez")
+            with served(tmp_path, handed=[public, ops], LISTEN_FDNAMES="qacache.socket:ops") as server:
+                assert early.getresponse().status == 200
+                assert until(lambda: server.ports == [public_port, ops_port])
+                assert [get(port, "/metrics") for port in (public_port, ops_port)] == [404, 200]
+                assert server.end() == 0
+        with served(tmp_path, handed=[public]):
+            assert get(public_port, "/livez") == 200
+
+
+def test_sockets_for_other_machines_want_tokens_as_well(tmp_path: Path) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as everywhere, served(tmp_path, handed=[everywhere]) as server:
+        assert server.process.wait(DEADLINE_S) == 2
+        assert "is for other machines, too, and no token is asked for" in server.log.read_text()
+
+
+def get(port: int, target: str) -> int:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)) as connection:
+        connection.request("GET", target)
+        return connection.getresponse().status
 
 
 def test_tokens_are_read_again_when_it_is_told_so(qacache: Command, tmp_path: Path) -> None:

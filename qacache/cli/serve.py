@@ -12,7 +12,7 @@ from qacache import logs
 from qacache.cli import ERROR
 from qacache.cli.options import ConfigOption, DbOption, EngineOption, JobsOption, RateOption, command_app, exit_statuses
 from qacache.config import load
-from qacache.serve.notify import Notifier
+from qacache.serve.notify import Notifier, handed_sockets
 from qacache.serve.service import Service
 
 app = command_app()
@@ -46,7 +46,12 @@ def serve(
     settings = load(config_path=config, flags=flags).config
     environ = os.environ
     with logs.set_up(settings.log, environ):
-        service = Service(settings, Notifier(environ), credentials=environ.get("CREDENTIALS_DIRECTORY", ""))
+        service = Service(
+            settings,
+            Notifier(environ),
+            credentials=environ.get("CREDENTIALS_DIRECTORY", ""),
+            handed=handed_sockets(environ),
+        )
         is_whole = service.run()
     sys.stdout.flush()
     raise typer.Exit(0 if is_whole else ERROR)

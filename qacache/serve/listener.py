@@ -22,14 +22,35 @@ _BREATH_S = 0.1
 class Listener(HTTPServer):
     """Listens on one address in a thread of its own. Owns its socket.
 
-    `on_connection` gets each connection, with the address of its other end.
+    `on_connection` gets each connection, with the address of its other end. Where `handed` is given, that is a socket
+    which listens already, and may be others' as well: it is closed in the end, and never shut down.
     """
 
     request_queue_size = 128
     allow_reuse_address = True
 
-    def __init__(self, host: str, port: int, on_connection: Callable[[socket.socket, str], None]) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        on_connection: Callable[[socket.socket, str], None],
+        handed: socket.socket | None = None,
+    ) -> None:
         self._on_connection = on_connection
+        if handed is None:
+            self._open(host, port)
+        else:
+            self._take(handed)
+        self.beats = 0
+        self._thread = threading.Thread(target=self.serve_forever, args=(_POLL_S,), name="listener", daemon=True)
+
+    def _take(self, handed: socket.socket) -> None:
+        self.address_family = handed.family
+        super().__init__(handed.getsockname(), BaseHTTPRequestHandler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = handed
+
+    def _open(self, host: str, port: int) -> None:
         try:
             found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
             if not host and socket.has_dualstack_ipv6():
@@ -42,8 +63,6 @@ class Listener(HTTPServer):
                 f"cannot listen on {url_host(host)}:{port}: {getattr(error, 'strerror', None) or error}",
                 hint="choose another address: see server.addr, and server.ops_addr",
             ) from error
-        self.beats = 0
-        self._thread = threading.Thread(target=self.serve_forever, args=(_POLL_S,), name="listener", daemon=True)
 
     @property
     def port(self) -> int:

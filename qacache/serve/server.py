@@ -27,11 +27,12 @@ _LINGER_S = 0.05
 
 
 class Address(NamedTuple):
-    """What to listen on, and the name of that listener."""
+    """What to listen on, and the name of that listener; `handed` is the socket of one that somebody else opened."""
 
     host: str
     port: int
     name: str
+    handed: socket.socket | None = None
 
 
 class Limits(NamedTuple):
@@ -59,7 +60,9 @@ class Server:
         self._is_stopping = False
         with ExitStack() as opened:
             self.listeners = [
-                opened.enter_context(Listener(each.host, each.port, partial(self._on_connection, each.name)))
+                opened.enter_context(
+                    Listener(each.host, each.port, partial(self._on_connection, each.name), each.handed)
+                )
                 for each in addresses
             ]
             opened.pop_all()

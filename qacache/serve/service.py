@@ -26,6 +26,7 @@ from qacache.serve.connection import Deadlines
 from qacache.serve.etags import StoreVersions
 from qacache.serve.events import Announcer
 from qacache.serve.jobs import Jobs
+from qacache.serve.listener import url_host
 from qacache.serve.messages import json_response
 from qacache.serve.metrics import Metrics
 from qacache.serve.openapi import document
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from qacache.config import Config
     from qacache.serve.application import Exchange
     from qacache.serve.heads import BadRequest
-    from qacache.serve.notify import Notifier
+    from qacache.serve.notify import Handed, Notifier
 
 _LOG = logging.getLogger(__name__)
 _PUBLIC, _OPS = "public", "ops"
@@ -58,13 +59,18 @@ _HARD_STOP_S = 2.0
 
 
 class Service:
-    """The server of one store. Owns all that it is made of.
+    """The server of one store. Owns all that it is made of, and the sockets that it was `handed`.
+
+    These are listened on instead of what is configured: those called `ops` where operators ask, all others where
+    everybody does.
 
     Raises `UsageError` where the configuration would let strangers in, or an address cannot be listened on;
     `ConfigError` for tokens that cannot be read; `StoreError`s where the store is none.
     """
 
-    def __init__(self, config: Config, notifier: Notifier, *, credentials: str = "") -> None:
+    def __init__(
+        self, config: Config, notifier: Notifier, *, credentials: str = "", handed: Sequence[Handed] = ()
+    ) -> None:
         self._config = config
         self._notifier = notifier
         self._token_file = config.server.token_file or _credential(credentials)
@@ -72,7 +78,7 @@ class Service:
         self._must_reload = threading.Event()
         if not exists(config.db.path):
             migrations.create(config.db.path, config.db.busy_timeout_s)
-        addresses = _addresses(config)
+        addresses = _addresses(config, handed)
         tokens = self._tokens()
         for address in addresses:
             _refuse_strangers(address, config, has_tokens=tokens is not None)
@@ -96,8 +102,9 @@ class Service:
             about=about,
             openapi=json_response(document(every, __version__, has_tokens=tokens is not None)),
         )
-        is_shared = len(addresses) == 1
-        self._gates = {address.name: Gate(_rules(config, address, tokens)) for address in addresses}
+        names = {address.name for address in addresses}
+        is_shared = _OPS not in names
+        self._gates = {name: Gate(_rules(config, name, addresses, tokens)) for name in names}
         tables = {
             _PUBLIC: Table(route for route in every if is_shared or route.is_public),
             _OPS: Table(route for route in every if route.is_ops),
@@ -225,18 +232,25 @@ def _credential(folder: str) -> str:
     return path if path and os.path.exists(path) else ""
 
 
-def _addresses(config: Config) -> list[Address]:
-    addresses = [Address(*split_address(config.server.addr), _PUBLIC)]
-    if config.server.ops_addr:
-        addresses.append(Address(*split_address(config.server.ops_addr), _OPS))
-    return addresses
+def _addresses(config: Config, handed: Sequence[Handed]) -> list[Address]:
+    configured = {_PUBLIC: config.server.addr, _OPS: config.server.ops_addr}
+    taken = [_address_of(each) for each in handed]
+    names = {address.name for address in taken}
+    own = [Address(*split_address(text), name) for name, text in configured.items() if text and name not in names]
+    return [*taken, *own]
+
+
+def _address_of(handed: Handed) -> Address:
+    host, port = handed.socket.getsockname()[:2]
+    name = _OPS if handed.name == _OPS else _PUBLIC
+    return Address("" if ipaddress.ip_address(host).is_unspecified else host, port, name, handed.socket)
 
 
 def _refuse_strangers(address: Address, config: Config, *, has_tokens: bool) -> None:
     """Raise `UsageError` where others than this machine could ask, and nothing keeps strangers from it."""
     if _is_loopback(address.host):
         return
-    shown = config.server.addr if address.name == _PUBLIC else config.server.ops_addr
+    shown = f"{url_host(address.host)}:{address.port}"
     if not has_tokens:
         raise UsageError(
             f"{shown} is for other machines, too, and no token is asked for",
@@ -258,14 +272,14 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _rules(config: Config, address: Address, tokens: Sequence[Token] | None) -> Rules:
+def _rules(config: Config, name: str, addresses: Sequence[Address], tokens: Sequence[Token] | None) -> Rules:
     server = config.server
-    own = f"[{address.host}]" if ":" in address.host else address.host
-    allowed = server.allow if address.name == _PUBLIC else server.ops_allow
+    own = {url_host(each.host).lower() for each in addresses if each.name == name and each.host}
+    allowed = server.allow if name == _PUBLIC else server.ops_allow
     return Rules(
         networks=[ipaddress.ip_network(each) for each in allowed],
         proxies=[ipaddress.ip_network(each) for each in server.trusted_proxies],
-        hosts=frozenset((*LOOPBACK_HOSTS, *server.hosts, *([own.lower()] if own else []))),
+        hosts=frozenset((*LOOPBACK_HOSTS, *server.hosts, *own)),
         origins=frozenset(server.cors_origins),
         tokens=tokens,
     )
