@@ -347,6 +347,7 @@ def test_format_that_is_not_on_the_whitelist_is_refused_in_few_words(
         (signal.SIGABRT, "crashed", "ffprobe crashed (SIGABRT)"),
         (50, "crashed", "ffprobe crashed (signal 50)"),
         (signal.SIGXCPU, "timeout", "ffprobe used too much CPU time"),
+        (signal.SIGTERM, "no-process", "ffprobe was told to end (SIGTERM)"),
     ],
 )
 def test_signal_that_killed_ffprobe_is_named(

@@ -18,7 +18,7 @@ import pytest
 from qacache.config import Ffprobe
 from qacache.errors import ProberMissing
 from qacache.models import Failure, MediaInfo, Probe
-from qacache.probe import CANCELLED, Prober, children
+from qacache.probe import CANCELLED, PASSING, Prober, children
 from qacache.probe.engines import make_prober
 from qacache.probe.libav import line
 from qacache.probe.libav.prober import LibavProber
@@ -169,7 +169,7 @@ def test_close_leaves_a_file_that_is_being_probed_alone(
 # children that end when they should not
 
 
-@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGKILL])
 def test_crash_is_blamed_on_the_file_that_the_child_had_and_on_no_other(
     number: signal.Signals,
     prober: LibavProber,
@@ -188,6 +188,25 @@ def test_crash_is_blamed_on_the_file_that_the_child_had_and_on_no_other(
     assert children_now() == set()
     assert media_of(prober, clip).width == 64
     assert only(children_now()) != first
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_child_that_somebody_told_to_end_is_blamed_on_no_file(
+    number: signal.Signals,
+    prober: LibavProber,
+    clip: bytes,
+    pipe: Path,
+    pool: ThreadPoolExecutor,
+    children_now: Children,
+) -> None:
+    media_of(prober, clip)
+    running = pool.submit(failure_of, prober, bytes(pipe))
+    with read_from(pipe):
+        os.kill(only(children_now()), number)
+
+        answer = running.result(10)
+    assert answer == Failure("probe", "no-process", f"libav was told to end ({number.name})")
+    assert answer.reason in PASSING
 
 
 def test_crash_of_one_child_costs_the_others_nothing(

@@ -74,10 +74,16 @@ def given_up(path: bytes, code: int, words: str, said: Iterable[Said]) -> Failur
     return failed(REASONS.get(-code, "invalid-data"), words[:1].lower() + words[1:], said)
 
 
+# With these a service manager ends all processes of a service, and people what they want no more: no file is to blame.
+_BY_SOMEBODY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
 def killed(prober: str, number: int, said: Iterable[Said] = ()) -> Failure:
     """Return the failure of a file whose prober a signal ended."""
     if number == signal.SIGXCPU:
         return failed(TIMEOUT, f"{prober} used too much CPU time", said)
+    if number in _BY_SOMEBODY:
+        return failed("no-process", f"{prober} was told to end ({signal.Signals(number).name})", said)
     try:
         name = signal.Signals(number).name
     except ValueError:
