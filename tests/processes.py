@@ -19,6 +19,14 @@ def children_of(pid: int) -> set[int]:
     return {int(entry.name) for entry in PROC.glob("[0-9]*") if _stat(int(entry.name))[1:2] == [str(pid)]}
 
 
+def command_line(pid: int) -> str:
+    """What the process was started with; empty where it is gone, or dead."""
+    try:
+        return (PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def state_of(pid: int) -> str:
     """A letter: `T` is frozen, `Z` dead, also of one that is gone."""
     return (_stat(pid) or ["Z"])[0]

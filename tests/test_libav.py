@@ -190,7 +190,7 @@ def test_crash_is_blamed_on_the_file_that_the_child_had_and_on_no_other(
     assert only(children_now()) != first
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_child_that_somebody_told_to_end_is_blamed_on_no_file(
     number: signal.Signals,
     prober: LibavProber,

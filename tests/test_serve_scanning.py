@@ -25,8 +25,9 @@ from qacache.store.session import Store
 from tests.api_server import Site, serving, until
 from tests.command import hanging_ffprobe
 from tests.media import make_file
-from tests.processes import PROC, children_of, is_dead, needs_proc, soon
+from tests.processes import is_dead, needs_proc, soon
 from tests.rows import failed, probed
+from tests.served import scans_of
 
 SCANS = "/api/v1/scans"
 
@@ -155,7 +156,7 @@ def test_a_service_manager_may_tell_all_processes_to_stop(config: Config, librar
     reports = process.reports()
     next(reports)
 
-    (pid,) = scanning()
+    (pid,) = scans_of(os.getpid())
     os.kill(pid, signal.SIGINT)
     os.kill(pid, signal.SIGTERM)
 
@@ -192,7 +193,7 @@ def test_a_server_that_is_killed_takes_its_scan_along(config: Config, library: P
     ) as server:
         assert server.stdout is not None
         assert server.stdout.readline() == b"scans\n"
-        (pid,) = scanning(server.pid)
+        (pid,) = scans_of(server.pid)
         server.kill()
         assert soon(lambda: is_dead(pid))
     with History(config.db.path) as history:
@@ -220,7 +221,7 @@ def test_the_server_outlives_a_scan_that_is_killed_and_can_begin_another(
 ) -> None:
     first = site.post(SCANS, {}).json["scan_id"]
 
-    (pid,) = scanning()
+    (pid,) = scans_of(os.getpid())
     os.kill(pid, signal.SIGKILL)
 
     assert until(lambda: site.get(f"{SCANS}/{first}").json["state"] == "interrupted")
@@ -244,13 +245,3 @@ def test_a_tally_that_is_taken_begins_anew() -> None:
 
     assert (taken.files, list(taken.probes)) == ({"probed": 1, "failed": 1}, [("libav", 0.5)])
     assert rest == Tally()
-
-
-def scanning(parent: int | None = None) -> list[int]:
-    """The processes of scans that `parent`, by default this process, has."""
-
-    def found() -> list[int]:
-        children = children_of(parent or os.getpid())
-        return [pid for pid in children if b"scanning.child" in (PROC / str(pid) / "cmdline").read_bytes()]
-
-    return list(until(found))

@@ -164,16 +164,22 @@ class Jobs:
                 with self._lock:
                     self._refreshes.discard(run)
 
-    def close(self, most_s: float) -> bool:
-        """Take no more jobs, end those that run, for up to `most_s` seconds; return whether they did."""
+    def stop(self) -> None:
+        """Take no more jobs, and tell those that run to end, with all that is finished stored."""
         with self._lock:
             self._is_closing = True
-            refreshes, run, thread = list(self._refreshes), self.running, self._thread
+            refreshes, run = list(self._refreshes), self.running
         for refresh in refreshes:
             refresh.stop()
-        if thread is None or run is None or run.process is None:
+        if run and run.process:
+            run.process.stop()
+
+    def close(self, most_s: float) -> bool:
+        """Take no more jobs, and end those that run, within `most_s` seconds; return whether the scan did so itself."""
+        self.stop()
+        run, thread = self.running, self._thread
+        if run is None or run.process is None or thread is None:
             return True
-        run.process.stop()
         thread.join(most_s)
         if not thread.is_alive():
             return True

@@ -131,9 +131,12 @@ class Service:
         return [listener.port for listener in self._server.listeners]
 
     def run(self) -> bool:
-        """Answer until SIGTERM or SIGINT; return whether all came to its end within its time."""
+        """Answer until SIGTERM or SIGINT; return whether all came to its end within its time.
+
+        A second SIGINT ends the process here and now: what was probed by then is stored all the same.
+        """
         signal.signal(signal.SIGTERM, lambda number, frame: self._stopping.set())
-        signal.signal(signal.SIGINT, lambda number, frame: self._stopping.set())
+        signal.signal(signal.SIGINT, self._interrupted)
         signal.signal(signal.SIGHUP, lambda number, frame: self._must_reload.set())
         self.start()
         beats: tuple[int, ...] = ()
@@ -169,11 +172,17 @@ class Service:
 
         self._upkeep.close(0.0)
         self._broadcast.close()
-        is_scan_over = self._jobs.close(left_s())
+        # told before, lest answers that wait for them keep the server waiting; waited for afterwards
+        self._jobs.stop()
         is_answered = self._server.stop(max(left_s(), _HARD_STOP_S))
+        is_scan_over = self._jobs.close(left_s())
         self._fold_log()
         _LOG.info("stopped", extra={"duration_ms": round((time.monotonic() - began_s) * 1000)})
         return is_scan_over and is_answered
+
+    def _interrupted(self, number: int, _: object) -> None:
+        self._stopping.set()
+        signal.signal(number, signal.SIG_DFL)
 
     def _tell_last_scan(self) -> None:
         """Tell the metrics when all was well last: who is warned by it is not to be warned because this began anew."""
