@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from qacache.serve.connection import Connection
     from qacache.serve.incoming import Received
+    from qacache.serve.pace import Pace
 
 _LOG = logging.getLogger(__name__)
 _TICK_S = 0.25
@@ -42,7 +43,7 @@ class Reactor:
 
     `answer_now` answers a request here and now, if that takes no time to speak of; of all others `hand_over` gets each
     that is whole, and says whether there is room for it. `refuse` sends an answer to what is no request, or comes too
-    late. `leave` is called at the end of the thread.
+    late. It keeps to `pace`. `leave` is called at the end of the thread.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Reactor:
         hand_over: Callable[[Connection, Received], bool],
         refuse: Callable[[Connection, BadRequest], None],
         rooms: Rooms,
+        pace: Pace,
         *,
         leave: Callable[[], None],
     ) -> None:
@@ -59,6 +61,7 @@ class Reactor:
         self._hand_over = hand_over
         self._refuse = refuse
         self._rooms = rooms
+        self._pace = pace
         self._arrived: deque[Connection] = deque()
         self._held: dict[int, Connection] = {}
         self._buffered = 0
@@ -127,6 +130,7 @@ class Reactor:
                 self._sweep(now)
                 next_sweep = now + _TICK_S
             self.beats += 1
+            self._pace.rest()
         self._give_up()
 
     def _is_over(self) -> bool:

@@ -12,12 +12,13 @@ from qacache.serve.connection import Connection, Deadlines
 from qacache.serve.handler import Application, Fate, Handler, refuse
 from qacache.serve.heads import BadRequest
 from qacache.serve.listener import Listener
+from qacache.serve.pace import Pace
 from qacache.serve.pool import Pool, Worker
 from qacache.serve.reactor import Reactor, Rooms
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from qacache.serve.incoming import Received
 
@@ -52,9 +53,18 @@ class Job(NamedTuple):
 
 
 class Server:
-    """Listens, and has requests answered. Owns its listeners, threads and connections."""
+    """Listens, and has requests answered. Owns its listeners, threads and connections.
 
-    def __init__(self, application: Application, addresses: Sequence[Address], limits: Limits) -> None:
+    While something else `is_pressing`, it leaves that most of the processors.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        addresses: Sequence[Address],
+        limits: Limits,
+        is_pressing: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._application = application
         self._limits = limits
         self._is_stopping = False
@@ -66,7 +76,10 @@ class Server:
                 for each in addresses
             ]
             opened.pop_all()
-        self._reactor = Reactor(self._answer_now, self._hand_over, self.refuse, limits.rooms, leave=application.leave)
+        pace = Pace(is_pressing)
+        self._reactor = Reactor(
+            self._answer_now, self._hand_over, self.refuse, limits.rooms, pace, leave=application.leave
+        )
         self._pool: Pool[Job] = Pool(self._begin_worker, threads=limits.workers, backlog=limits.backlog)
 
     def start(self) -> None:

@@ -123,7 +123,7 @@ class Service:
             deadlines=Deadlines(),
             rooms=Rooms(connections=config.server.max_connections),
         )
-        self._server = Server(application, addresses, limits)
+        self._server = Server(application, addresses, limits, lambda: self._jobs.running is not None)
 
     @property
     def ports(self) -> Sequence[int]:
