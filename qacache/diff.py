@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qacache.paths import as_folder
@@ -17,7 +18,7 @@ from qacache.record import path_fields
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from qacache.store.history import Change, ChangeKind
+    from qacache.store.history import Change, ChangeKind, History
 
 
 class NetChange(NamedTuple):
@@ -123,6 +124,44 @@ def net_changes(changes: Iterable[Change]) -> Iterator[NetChange]:
     for change in changes:
         composition.add(change)
     return composition.net()
+
+
+class Place(NamedTuple):
+    """Where a net change has its place among those of a scan: by the first change that speaks of its file."""
+
+    change_id: int
+    path: bytes
+    kind: ChangeKind
+
+
+class Placed(NamedTuple):
+    """A net change, and its place."""
+
+    place: Place
+    change: NetChange
+
+
+_place_of = attrgetter("place")
+
+
+def changes_of_scan(history: History, scan_id: int, after: Place | None = None) -> Iterator[Placed]:
+    """Yield what the changes of one scan come to, as `net_changes` does, from behind the place `after` on.
+
+    Of the changes, those are held in memory at a time that speak of the same files. What a scan that runs notices
+    meanwhile may make something else of what was yielded.
+    """
+    # what hangs together is looked up with the first of its changes, and not again with each of the others
+    told: set[int] = set()
+    for change in history.changes_of(scan_id, first=after.change_id if after else 0):
+        if change.change_id in told:
+            told.remove(change.change_id)
+            continue
+        linked = history.linked(change)
+        told.update(each.change_id for each in linked if each.change_id > change.change_id)
+        if linked and linked[0].change_id < change.change_id:
+            continue  # a page before this one had all of these
+        found = (Placed(Place(change.change_id, each.path, each.kind), each) for each in net_changes(linked))
+        yield from sorted((each for each in found if after is None or each.place > after), key=_place_of)
 
 
 class _Content(NamedTuple):

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sqlite3
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qacache.diff import FolderSum, NetChange, diff, net_changes
+from qacache.diff import FolderSum, NetChange, Placed, changes_of_scan, diff, net_changes
 from qacache.record import path_from_fields
-from qacache.store.history import Change
+from qacache.store.history import Change, History
+from qacache.store.journal import path_key
 from tests.rows import digest_of
 
 A, B, C, D = b"/v/a.mp4", b"/v/b.mp4", b"/v/sub/c.mp4", b"/w/d.mp4"
@@ -133,16 +140,14 @@ def applied(before: Files, changes: Iterable[NetChange]) -> Files:
 
 sizes = st.integers(1, 3)
 libraries = st.dictionaries(st.sampled_from(PATHS), sizes)
-steps = st.lists(
-    st.builds(
-        Step,
-        st.sampled_from(["add", "remove", "replace", "recode", "move", "find_again", "recode_as"]),
-        st.sampled_from(PATHS),
-        st.sampled_from(PATHS),
-        sizes,
-    ),
-    max_size=12,
+step = st.builds(
+    Step,
+    st.sampled_from(["add", "remove", "replace", "recode", "move", "find_again", "recode_as"]),
+    st.sampled_from(PATHS),
+    st.sampled_from(PATHS),
+    sizes,
 )
+steps = st.lists(step, max_size=12)
 
 
 @given(libraries, libraries, steps)
@@ -157,6 +162,41 @@ def test_any_changes_compose_to_exactly_the_difference_of_the_states(
     assert applied(before, net) == after
     spoken_of = {path for change in net for path in (change.path, change.from_path) if path}
     assert spoken_of == {path for path in PATHS if before.get(path) != after.get(path)}
+
+
+@given(st.lists(step, min_size=6, max_size=12), st.integers(1, 3))
+def test_what_a_scan_found_comes_in_pages_and_all_of_them_are_what_its_changes_come_to(
+    new_store: Path, steps: list[Step], limit: int
+) -> None:
+    journal = Journal({A: 1, B: 2, C: 3})
+    for step in steps:
+        take(journal, step)
+    with TemporaryDirectory() as folder:
+        path = shutil.copy(new_store, folder)
+        note(path, journal.changes)
+        with History(path) as history:
+            whole = list(changes_of_scan(history, 1))
+            gathered: list[Placed] = []
+            while page := list(islice(changes_of_scan(history, 1, gathered[-1].place if gathered else None), limit)):
+                gathered += page
+            expected = list(net_changes(history.changes(0, 1)))
+    assert gathered == whole
+    assert sorted(each.change for each in whole) == sorted(expected)
+
+
+def note(store_path: str, changes: Iterable[Change]) -> None:
+    """Have the journal of a store tell these changes, each of the scan 1, with one of another scan after each."""
+    rows = [
+        (2 * change_id + scan_id, scan_id, kind, path, path_key(path), from_path, *versions)
+        for change_id, _, kind, path, from_path, *versions, _ in changes
+        for scan_id in (1, 2)
+    ]
+    with closing(sqlite3.connect(store_path)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO change (id, scan_id, kind, path, path_key, from_path, changed_ms, size_before, digest_before, "
+            "codec_before, size_after, digest_after, codec_after) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            rows,
+        )
 
 
 @given(libraries, steps)

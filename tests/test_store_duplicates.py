@@ -115,6 +115,47 @@ def test_many_groups_are_read_in_pages(store_path: str, writer: Writer, monkeypa
         assert [len(group.files) for group in groups] == list(range(10, 1, -1))
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 50])
+def test_pages_put_together_are_all_groups(store_path: str, writer: Writer, limit: int) -> None:
+    # some waste the same, and one of them has the digest of another one
+    for number, (content, size) in enumerate([("a", 3), ("b", 3), ("c", 3), ("d", 4), ("d", 2), ("e", 1), ("f", 9)]):
+        writer.write([copy(b"/%d/%d" % (number, each), content, 10 * number + each, size=size) for each in (1, 2)])
+    writer.write([copy(b"/4/3", "d", 49, size=2)])
+    with Duplicates(store_path) as stored:
+        whole = list(stored.groups())
+    gathered: list[StoredGroup] = []
+    position = None
+    while position or not gathered:
+        # by another connection each time: nothing is kept
+        with Duplicates(store_path) as stored:
+            page = stored.page(limit, position)
+        gathered += page.groups
+        assert len(page.groups) == limit or page.position is None
+        assert len(gathered) <= 7
+        position = page.position
+    assert gathered == whole
+    assert len(whole) == 7
+
+
+def test_what_is_written_between_two_pages_moves_no_other_group(store_path: str, writer: Writer) -> None:
+    for number in range(1, 5):
+        writer.write([copy(b"/%d/%d" % (number, each), f"{number}", each, size=number) for each in (1, 2)])
+    with Duplicates(store_path) as stored:
+        first = stored.page(2)
+    assert [group.size for group in first.groups] == [4, 3]
+    # one more before the position, and one there less
+    writer.write([copy(b"/9/%d" % each, "9", each, size=9) for each in (1, 2)] + [Vanished(b"/3/1")])
+    with Duplicates(store_path) as stored:
+        assert [group.size for group in stored.page(2, first.position).groups] == [2, 1]
+
+
+def test_a_page_after_the_last_group_is_empty(store_path: str, writer: Writer) -> None:
+    writer.write([copy(b"/1", "a", 1), copy(b"/2", "a", 2)])
+    with Duplicates(store_path) as stored:
+        assert stored.page(1).position is None
+        assert stored.page(1, (100, digest_of("a"), 100)) == ([], None)
+
+
 def test_what_is_written_meanwhile_is_seen(store_path: str, writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(duplicates, "_PAGE", 1)
     writer.write([copy(b"/a", "a", 1, size=9), copy(b"/b", "a", 2, size=9)])

@@ -142,6 +142,41 @@ def test_changes_of_a_scan_that_runs_are_read_up_to_where_reading_began(
         assert [change.path for change in changes] == [B]
 
 
+@pytest.mark.usefixtures("page")
+def test_changes_of_one_scan_are_read_from_any_of_them_on(store_path: str, writer: Writer) -> None:
+    first = scan(writer, probed(A, "x"), probed(B, "y"))
+    second = scan(writer, Vanished(A), probed(B, "yy"), probed(C, "z"))
+    with History(store_path) as history:
+        for scan_id in (first, second, 99):
+            whole = list(history.changes(scan_id - 1, scan_id))
+            assert list(history.changes_of(scan_id)) == whole
+            for change_id in range(7):
+                later = [each for each in whole if each.change_id >= change_id]
+                assert list(history.changes_of(scan_id, first=change_id)) == later
+        assert len(whole) == 0
+
+
+def test_changes_are_linked_by_the_files_that_they_speak_of(store_path: str, writer: Writer) -> None:
+    scan(writer, probed(A, "x"), probed(B, "y"), probed(C, "z"))
+    writer.write([probed(A, "xx"), probed(C, "zz")])
+    second = scan(writer, reused(b"/v/new.mp4", "xx", A), Vanished(A), Vanished(B))
+    with History(store_path) as history:
+        replaced, other, moved, removed = changes = list(history.changes_of(second))
+        links = [history.linked(each) for each in changes]
+    assert (moved.kind, moved.from_path, replaced.path) == ("moved", A, A)
+    # and nothing of the scan before
+    assert links == [[replaced, moved], [other], [replaced, moved], [removed]]
+
+
+def test_a_page_of_changes_reads_no_more_than_it_must(store_path: str) -> None:
+    with closing(sqlite3.connect(store_path)) as connection:
+        connection.create_function("path_key", 1, path_key, deterministic=True)
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {history_module._SELECT_OF_PATH}", (1, A, A, 1))
+        steps = [step for *_, step in plan if step.startswith(("SEARCH", "SCAN"))]
+    assert all(step.startswith("SEARCH") and "path" in step for step in steps), steps
+    assert len(steps) == 3
+
+
 def test_names_that_are_no_utf8_are_whole(store_path: str, writer: Writer) -> None:
     scan(writer, probed(b"/v/\xff.mp4", "x"))
     second = scan(writer, reused(b"/v/\xfe.mp4", "x", b"/v/\xff.mp4"), Vanished(b"/v/\xff.mp4"))

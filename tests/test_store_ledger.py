@@ -96,6 +96,17 @@ def test_what_is_mended_between_two_pages_is_not_told(
     assert [first.path, *paths(failures)] == [b"/v/a.mp4", b"/v/c.mp4"]
 
 
+@pytest.mark.parametrize("under", [[b"/"], [b"/w", b"/v/a", b"/v/a.mp4"], [b"/v/a.mp4", b"/w/c.mp4"]])
+def test_a_listing_goes_on_after_any_path(writer: Writer, ledger: Ledger, under: list[bytes]) -> None:
+    names = [b"/v/a", b"/v/a.mp4", b"/v/a/x.mp4", b"/v/b.mp4", b"/w/c.mp4"]
+    writer.write([failed(name) for name in names])
+    whole = paths(ledger.failures(under))
+
+    assert whole == sorted(whole)
+    for name in [b"", b"/v", b"/v/a\0", *names, b"/x"]:
+        assert paths(ledger.failures(under, after=name)) == [each for each in whole if each > name]
+
+
 def test_paths_are_files_or_folders_and_never_only_called_alike(writer: Writer, ledger: Ledger) -> None:
     names = [b"/v/a", b"/v/a-old/x.mp4", b"/v/a.mp4", b"/v/a/x.mp4", b"/v/a/y/z.mp4", b"/v/a0"]
     writer.write([failed(name) for name in names])

@@ -48,6 +48,7 @@ _FAILURE = {
 }
 _AMOUNT = {"files": _COUNT, "size": _COUNT, "duration_s": _NUMBER}
 _NAMED_AMOUNTS = _list(_object({"name": _or_null(_TEXT), **_AMOUNT}))
+_NEXT = {"next": _or_null({**_TEXT, "description": "For the page after this one: `after`. Null where there is none."})}
 _FINDING = _object(
     {
         "event": {"const": "check"},
@@ -95,7 +96,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     ),
     "Records": _list(_see("Record")),
     "Found": {"anyOf": [_see("Record"), _see("Records")]},
-    "Page": _object({"files": _list(_see("Record")), "next": _or_null(_TEXT)}),
+    "Page": _object({"files": _list(_see("Record")), **_NEXT}),
     "Statistics": _object(
         {
             **{name: _object(_AMOUNT) for name in ("total", "ok", "vanished")},
@@ -109,12 +110,13 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         {
             "groups": _list({"type": "object"}),
             "total": _object(dict.fromkeys(("groups", "copies", "size", "wasted"), _COUNT)),
+            **_NEXT,
         }
     ),
     "Scan": _object({"scan_id": _WHOLE, "state": _TEXT, "started": _TIME, "finished": _or_null(_TIME)}),
     "Scans": _object({"scans": _list(_see("Scan"))}),
-    "Changes": _object({"scan_id": _WHOLE, "changes": _list({"type": "object"}), "is_partial": _BOOLEAN}),
-    "Failures": _object({"failures": _list(_object({**_PATH, **_FAILURE}, _PATH_B64)), "is_partial": _BOOLEAN}),
+    "Changes": _object({"scan_id": _WHOLE, "changes": _list({"type": "object"}), **_NEXT}),
+    "Failures": _object({"failures": _list(_object({**_PATH, **_FAILURE}, _PATH_B64)), **_NEXT}),
     "Run": _object({"scan_id": _or_null(_WHOLE), "state": _TEXT, "roots": _list(_TEXT), "error": _or_null(_TEXT)}),
     "Event": _object({"event": _TEXT}),
     "Readiness": _object(

@@ -2,7 +2,8 @@
 
 In: what to leave out. Out: groups of files, those that waste most first, and what all of them come to. Hard links are
 names of one copy and waste nothing. Each query is short, as those of `qacache.store.reader` are: the first one notes
-the groups in a temporary table, by which their files are then read in pages.
+the groups in a temporary table, by which their files are then read in pages. Who wants one page of groups alone names
+where the one before it ended: nothing is kept between the two.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from qacache.store.database import explained, open_reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    Position = tuple[int, bytes, int]
 
 # groups
 _PAGE = 500
@@ -38,7 +41,7 @@ FROM file
 WHERE {condition}
 GROUP BY file.digest, file.size
 HAVING copies > 1
-ORDER BY (copies - 1) * file.size DESC, file.digest
+ORDER BY (copies - 1) * file.size DESC, file.digest, file.size
 """
 
 # CROSS keeps SQLite from reading all files first
@@ -48,6 +51,10 @@ FROM temp.duplicate CROSS JOIN file ON file.digest = duplicate.digest AND file.s
 WHERE duplicate.id > ? AND duplicate.id <= ? AND {condition}
 ORDER BY duplicate.id, file.path
 """
+
+# as they are in order, the ids are without gaps
+_COUNT_UP_TO = "SELECT count(*) FROM temp.duplicate WHERE ((1 - copies) * size, digest, size) <= (-?, ?, ?)"
+_POSITION = "SELECT (copies - 1) * size, digest, size FROM temp.duplicate WHERE id = ?"
 
 _group_of = itemgetter(0, 1, 2)
 
@@ -77,6 +84,13 @@ class StoredGroup(NamedTuple):
     digest: bytes
     size: int
     files: Sequence[StoredFile]
+
+
+class Page(NamedTuple):
+    """Some groups in order, and the position to go on from: None where no group comes after them."""
+
+    groups: list[StoredGroup]
+    position: Position | None
 
 
 class Duplicates:
@@ -127,10 +141,25 @@ class Duplicates:
 
         Files that are written meanwhile are as they are by then.
         """
-        count = self.totals(most).groups
+        yield from self._between(0, self.totals(most).groups)
+
+    def page(self, limit: int, after: Sequence[object] | None = None) -> Page:
+        """Return the first `limit` groups, 1 or more, or those after another page's position.
+
+        A group that wastes something else by now, is where that belongs. One that is none any more leaves a gap.
+        """
+        with explained(self.path):
+            (start,) = self._connection.execute(_COUNT_UP_TO, tuple(after)).fetchone() if after else (0,)
+            position = self._connection.execute(_POSITION, (start + limit,)).fetchone()
+        count = self.totals().groups
+        end = min(start + limit, count)
+        return Page(list(self._between(start, end)), position if end < count else None)
+
+    def _between(self, start: int, end: int) -> Iterator[StoredGroup]:
+        """Yield the groups after the first `start` ones, up to the one numbered `end`."""
         query = _SELECT.format(condition=self._fits.sql)
-        for start in range(0, count, _PAGE):
-            bounds = start, min(start + _PAGE, count)
+        for lower in range(start, end, _PAGE):
+            bounds = lower, min(lower + _PAGE, end)
             with explained(self.path):
                 rows = self._connection.execute(query, (*bounds, *self._fits.values)).fetchall()
             for (_, digest, size), group in groupby(rows, key=_group_of):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from qacache.store.database import explanation, open_reader
 from qacache.store.journal import path_key
@@ -16,7 +16,7 @@ from qacache.store.lock import is_held, scan_lock_path
 from qacache.times import iso_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from qacache.events import ScanState
 
@@ -120,6 +120,14 @@ SELECT id, scan_id, kind, path, from_path, changed_ms, size_before, digest_befor
 FROM change
 """
 
+_SELECT_ENDS = """
+SELECT (SELECT min(id) FROM change WHERE scan_id = ?1 AND kind = ?2),
+    (SELECT max(id) FROM change WHERE scan_id = ?1 AND kind = ?2)
+"""
+
+# the plus keeps SQLite from going through all that the scan noticed
+_SELECT_OF_PATH = f"{_SELECT_CHANGES} WHERE ((path_key = ? AND path = ?) OR from_path = ?) AND +scan_id = ?"
+
 
 class History:
     """Reads the journal of one store. Owns its connection, which belongs to the thread that made it.
@@ -165,12 +173,34 @@ class History:
         lower, upper = self._bounds(after, through)
         # the plus keeps SQLite from going by scan, which would mean to sort
         unclaimed = "" if through is not None else " OR scan_id IS NULL"
-        query = (
-            f"{_SELECT_CHANGES} WHERE id > ? AND id <= ? AND ((+scan_id > ? AND +scan_id <= ?){unclaimed}) "
-            f"ORDER BY id LIMIT {_PAGE}"
-        )
         chosen = (after, _LARGEST_ID if through is None else through)
-        while page := self._all(query, (lower, upper, *chosen)):
+        yield from self._between(lower, upper, f"((+scan_id > ? AND +scan_id <= ?){unclaimed})", chosen)
+
+    def changes_of(self, scan_id: int, *, first: int = 0) -> Iterator[Change]:
+        """Yield what one scan noticed, in order, from the change `first` on."""
+        # kind by kind: to look for the first and the last of all would mean to walk through them
+        lower, upper = _outer(self._all(_SELECT_ENDS, (scan_id, kind))[0] for kind in get_args(ChangeKind))
+        return self._between(max(lower, first - 1), upper, "+scan_id = ?", (scan_id,))
+
+    def linked(self, change: Change) -> list[Change]:
+        """Return all that its scan noticed of the same files as `change`, if only by way of other changes, in order."""
+        found: dict[int, Change] = {}
+        paths: set[bytes] = set()
+        spoken_of = [change.path, change.from_path]
+        while spoken_of:
+            path = spoken_of.pop()
+            if path is None or path in paths:
+                continue
+            paths.add(path)
+            for row in self._all(_SELECT_OF_PATH, (path_key(path), path, path, change.scan_id)):
+                each = found[row[0]] = _change(row)
+                spoken_of += (each.path, each.from_path)
+        return [found[change_id] for change_id in sorted(found)]
+
+    def _between(self, lower: int, upper: int, condition: str, values: tuple[int, ...]) -> Iterator[Change]:
+        """Yield the changes with lower < id <= upper for which `condition` holds, read in pages."""
+        query = f"{_SELECT_CHANGES} WHERE id > ? AND id <= ? AND {condition} ORDER BY id LIMIT {_PAGE}"
+        while page := self._all(query, (lower, upper, *values)):
             yield from map(_change, page)
             lower = page[-1][0]
 
@@ -182,14 +212,19 @@ class History:
             *([("scan_id IS NULL", ())] if through is None else []),
         ]
         found = [self._all(f"SELECT min(id), max(id) FROM change WHERE {which}", values)[0] for which, values in asked]
-        lowest = min((low for low, _ in found if low is not None), default=1)
-        return lowest - 1, max((high for _, high in found if high is not None), default=0)
+        return _outer(found)
 
     def _all(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         try:
             return self._connection.execute(query, values).fetchall()
         except sqlite3.DatabaseError as error:
             raise explanation(error, self.path) from error
+
+
+def _outer(ends: Iterable[tuple[int | None, int | None]]) -> tuple[int, int]:
+    """Return (lower, upper) such that lower < id <= upper from the first to the last id of all; None is no id."""
+    known = [each for low_high in ends for each in low_high if each is not None]
+    return min(known, default=1) - 1, max(known, default=0)
 
 
 def _change(row: tuple[Any, ...]) -> Change:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from qacache.models import Stage
-from qacache.paths import outermost, range_below
 from qacache.record import RecordedFailure, failure_to_dict
+from qacache.selection import Selection
+from qacache.store.criteria import path_ranges
 from qacache.store.database import explained, open_reader
 from qacache.store.reader import Reader
 
@@ -74,25 +75,29 @@ class Ledger:
         self._connection.close()
 
     def failures(
-        self, paths: Iterable[bytes], *, since_ms: int | None = None, reasons: Collection[str] = ()
+        self,
+        paths: Iterable[bytes],
+        *,
+        since_ms: int | None = None,
+        reasons: Collection[str] = (),
+        after: bytes | None = None,
     ) -> Iterator[FailedFile]:
-        """Yield the failures at and below `paths`, each once, in path order below each.
+        """Yield the failures at and below `paths`, each once, in path order.
 
-        `since_ms` leaves out what failed before; `reasons`, where there are any, all other reasons. Raises
-        `StoreError`.
+        `since_ms` leaves out what failed before; `reasons`, where there are any, all other reasons; `after` all up to
+        that path. Raises `StoreError`.
         """
-        for path in outermost(paths):
-            for lower, upper in ((path, path + b"\0"), range_below(path)):
-                for each in self._between(lower, upper):
-                    is_recent = since_ms is None or each.failed_ms >= since_ms
-                    if is_recent and (not reasons or each.reason in reasons):
-                        yield each
+        first = b"" if after is None else _following(after)
+        for lower, upper in path_ranges(Selection(under=tuple(paths))):
+            for each in self._between(max(lower, first), upper):
+                is_recent = since_ms is None or each.failed_ms >= since_ms
+                if is_recent and (not reasons or each.reason in reasons):
+                    yield each
 
     def _between(self, lower: bytes, upper: bytes) -> Iterator[FailedFile]:
         while page := self._page(lower, upper):
             yield from map(FailedFile._make, page)
-            # the next path there can be
-            lower = page[-1][0] + b"\0"
+            lower = _following(page[-1][0])
 
     def _page(self, lower: bytes, upper: bytes) -> list[tuple[Any, ...]]:
         with explained(self.path):
@@ -100,7 +105,12 @@ class Ledger:
 
 
 def failed_files(
-    store_path: str, paths: Iterable[bytes] = (), *, since_ms: int | None = None, reasons: Collection[str] = ()
+    store_path: str,
+    paths: Iterable[bytes] = (),
+    *,
+    since_ms: int | None = None,
+    reasons: Collection[str] = (),
+    after: bytes | None = None,
 ) -> Generator[FailedFile, None, None]:
     """Yield what `Ledger.failures` does, for `paths` by whatever name the store has them; all where there are none.
 
@@ -108,7 +118,12 @@ def failed_files(
     """
     with Reader(store_path) as reader, Ledger(store_path) as ledger:
         names = [name for path in paths for name in _names(reader, path)]
-        yield from ledger.failures(names or [b"/"], since_ms=since_ms, reasons=reasons)
+        yield from ledger.failures(names or [b"/"], since_ms=since_ms, reasons=reasons, after=after)
+
+
+def _following(path: bytes) -> bytes:
+    """Return the next path there can be."""
+    return path + b"\0"
 
 
 def _names(reader: Reader, path: bytes) -> Iterator[bytes]:

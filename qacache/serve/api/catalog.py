@@ -100,6 +100,7 @@ _LOOKUPS = (
         summary="What may be copies of one content",
         parameters=numbers.DUPES,
         answers=(Answer(JSON, "Duplicates"),),
+        other_statuses=(HTTPStatus.NOT_FOUND,),
         is_long=True,
     ),
 )
@@ -139,6 +140,7 @@ _JOURNAL = (
         summary="The files that failed, and why",
         parameters=journal.FAILURES,
         answers=(Answer(JSON, "Failures"),),
+        other_statuses=(HTTPStatus.NOT_FOUND,),
         is_long=True,
     ),
     Route(

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from http import HTTPStatus
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from qacache.columns import KNOWN
-from qacache.errors import QacacheError
 from qacache.lookup import Answer
 from qacache.selection import SortKey
+from qacache.serve.api.cursors import AFTER, cursor_of, position_in
 from qacache.serve.api.parameters import CRITERIA, UNDER, asked_names, number_of, selection_of
 from qacache.serve.forms import form_for
-from qacache.serve.messages import JSON, Response, problem
+from qacache.serve.messages import JSON, Response
 from qacache.serve.routes import Parameter
 from qacache.store.ordering import SORT_COLUMNS, parse_sort
 from qacache.store.search import Page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from qacache.serve.messages import Request
     from qacache.serve.services import Services
+    from qacache.store.search import Position
 
 _COLUMN_LIST = "({0})(,({0}))*".format("|".join(KNOWN))
 _SORTABLE = tuple(name for column in SORT_COLUMNS if column != "random" for name in (column, f"-{column}"))
 
 LIMIT = Parameter("limit", "How many files a page has.", "integer", minimum=1, maximum=1000)
-AFTER = Parameter("after", "Where the page before this one ended: its `next`.", pattern="[0-9A-Za-z_-]+")
 SORT = Parameter("sort", "In this order; a minus descends. The first one counts most.", values=_SORTABLE, is_list=True)
 COLUMNS = Parameter(
     "columns",
@@ -45,22 +43,15 @@ LIST = (*CRITERIA, SORT, LIMIT, AFTER, COLUMNS)
 TOP = (*CRITERIA, NUMBER, COLUMNS)
 
 _USUAL = 100
-_MOST = (1 << 63) - 1
 _SIZE = SortKey("size", is_descending=True)
-
-
-class NoSuchPage(QacacheError):
-    """A cursor leads nowhere."""
 
 
 def list_files(services: Services, request: Request) -> Response:
     """List a page of the files that fit; `next` is for the page after it, null where that would be empty."""
     limit = number_of(request.query, LIMIT, _USUAL)
     order = parse_sort(request.query.get(SORT.name, ()))
-    try:
-        after = _position(request, order)
-    except NoSuchPage as error:
-        return problem(HTTPStatus.NOT_FOUND, str(error))
+    # a value for each key, and the id
+    after = position_in(request, (object,) * (max(1, len(order)) + 1))
     return _page(services, request, order, limit, after)
 
 
@@ -70,14 +61,14 @@ def top(services: Services, request: Request) -> Response:
 
 
 def _page(
-    services: Services, request: Request, order: Sequence[SortKey], limit: int, after: Sequence[Any] | None
+    services: Services, request: Request, order: Sequence[SortKey], limit: int, after: Position | None
 ) -> Response:
     form = form_for(request)
     selection = selection_of(services, request.query, statuses=("ok",))
     page = Page([], None)
     if selection is not None:
         page = services.readers.search().page(selection, form.columns, order=order, limit=limit, after=after)
-    following = _cursor(page.position) if page.position is not None else None
+    following = cursor_of(page.position)
     name = asked_names(services, request.query.get(UNDER.name, ()))
     pieces = form.pieces(Answer(found.path, found._replace(path=name(found.path))) for found in page.found)
     if form.content_type == JSON:
@@ -99,38 +90,3 @@ def _link(request: Request, following: str) -> tuple[str, str]:
 
 def _quoted(value: str) -> str:
     return quote(value.encode(errors="surrogateescape"), safe="")
-
-
-def _cursor(position: Sequence[Any]) -> str:
-    values = [{"b": base64.b64encode(value).decode()} if isinstance(value, bytes) else value for value in position]
-    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
-
-
-def _position(request: Request, order: Sequence[SortKey]) -> list[Any] | None:
-    """Return where the page before ended; raises `NoSuchPage` for what is no cursor, or one of another order."""
-    texts = request.query.get(AFTER.name)
-    if not texts:
-        return None
-    try:
-        padded = texts[-1] + "=" * (-len(texts[-1]) % 4)
-        values = list(_values(json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))))
-    except (binascii.Error, ValueError, RecursionError, TypeError, KeyError) as error:
-        raise NoSuchPage("parameter after is no `next` of a page") from error
-    if len(values) != max(1, len(order)) + 1:
-        raise NoSuchPage("parameter after is the `next` of a page in another order")
-    return values
-
-
-def _values(values: object) -> Iterator[Any]:
-    if not isinstance(values, list):
-        raise TypeError("no list")
-    for value in values:
-        if isinstance(value, dict):
-            yield base64.b64decode(value["b"], validate=True)
-        elif isinstance(value, str):
-            value.encode()  # half of a surrogate pair cannot be stored
-            yield value
-        elif value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) <= _MOST):
-            yield value
-        else:
-            raise TypeError("no value of a column")

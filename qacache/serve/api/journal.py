@@ -6,9 +6,10 @@ from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from qacache.diff import net_changes
+from qacache.diff import Place, changes_of_scan
 from qacache.errors import UsageError
 from qacache.record import path_fields
+from qacache.serve.api.cursors import AFTER, cursor_of, position_in
 from qacache.serve.api.parameters import UNDER, asked_names, number_of, paths_of
 from qacache.serve.messages import Response, json_response, problem
 from qacache.serve.routes import Parameter
@@ -25,8 +26,8 @@ BEFORE = Parameter("before", "Only scans before this one.", "integer", minimum=1
 REASON = Parameter("reason", "Only what failed for this reason.", is_list=True, example="timeout", pattern=".+")
 
 SCANS = (LIMIT, BEFORE)
-CHANGES = (LIMIT,)
-FAILURES = (UNDER, REASON, LIMIT)
+CHANGES = (LIMIT, AFTER)
+FAILURES = (UNDER, REASON, LIMIT, AFTER)
 
 _USUAL = 100
 _LARGEST = (1 << 63) - 1
@@ -48,27 +49,31 @@ def one_scan(services: Services, request: Request) -> Response:
 
 
 def changes(services: Services, request: Request) -> Response:
-    """List what a scan found changed, file by file; `is_partial` says that there is more than that."""
+    """List a page of what a scan found changed, file by file, as it came upon them."""
     limit = number_of(request.query, LIMIT, _USUAL)
+    after = position_in(request, (int, bytes, str))
     with History(services.readers.path) as history:
         scan = _scan(history, request)
         if scan is None:
             return _no_scan()
-        found = list(islice(net_changes(history.changes(scan.scan_id - 1, scan.scan_id)), limit + 1))
-    told = [change.to_dict() for change in found[:limit]]
-    return json_response({"scan_id": scan.scan_id, "changes": told, "is_partial": len(found) > limit})
+        listed = list(islice(changes_of_scan(history, scan.scan_id, Place(*after) if after else None), limit + 1))
+    following = cursor_of(listed[limit - 1].place) if len(listed) > limit else None
+    told = [each.change.to_dict() for each in listed[:limit]]
+    return json_response({"scan_id": scan.scan_id, "changes": told, "next": following})
 
 
 def failures(services: Services, request: Request) -> Response:
-    """List the files that failed, in path order."""
+    """List a page of the files that failed, in path order."""
     limit = number_of(request.query, LIMIT, _USUAL)
+    (after,) = position_in(request, (bytes,)) or (None,)
     folders = paths_of(services, request.query.get(UNDER.name, ()))
-    failed = failed_files(services.readers.path, folders, reasons=request.query.get(REASON.name, ()))
+    failed = failed_files(services.readers.path, folders, reasons=request.query.get(REASON.name, ()), after=after)
     listed = list(islice(failed, limit + 1))
     failed.close()
+    following = cursor_of((listed[limit - 1].path,)) if len(listed) > limit else None
     name = asked_names(services, request.query.get(UNDER.name, ()))
     told = [{**path_fields(name(each.path)), **failure_dict(each)} for each in listed[:limit]]
-    return json_response({"failures": told, "is_partial": len(listed) > limit})
+    return json_response({"failures": told, "next": following})
 
 
 def scan_id_of(request: Request) -> int:

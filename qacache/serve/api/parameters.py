@@ -38,7 +38,7 @@ _MOMENTS: Sequence[Mapping[str, Any]] = (
 
 UNDER = Parameter(
     "under",
-    "Only what is at or below this file or folder.",
+    "Only what is at or below this file or folder. Lists name files as this does, and without it as the store does.",
     is_list=True,
     example="/mnt/media/films",
     pattern=PATH_PATTERN,
