@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import threading
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -377,11 +378,43 @@ def test_members_of_another_shape_are_told(answer: dict[str, object]) -> None:
         for ask in (
             lambda: list(RemoteFiles(server).files(Selection(), ())),
             lambda: list(scans(server)),
-            lambda: failures(server, []),
-            lambda: duplicates(server, min_size=1, under=[], most=None),
+            lambda: list(failures(server, [])),
+            lambda: list(duplicates(server, min_size=1, under=[], most=None).groups),
         ):
             with pytest.raises(ServerError, match="cannot be read"):
                 ask()
+
+
+def test_a_page_is_asked_for_when_it_is_due() -> None:
+    asked: list[bytes] = []
+    failure = {
+        "path": "/a",
+        "attempts": 1,
+        "prober": None,
+        **dict.fromkeys(("stage", "reason", "message"), "probe"),
+        **dict.fromkeys(("failed_at", "next_retry"), "2027-01-15T08:00:00.000Z"),
+    }
+    files = [{"path": "/a", "mtime_ns": 1, "copy": number} for number in (1, 2)]
+    group = {"digest": "00", "size": 1, "verified": False, "files": files}
+    totals = {"groups": 9, "copies": 18, "size": 18, "wasted": 9}
+    # it never ends by itself
+    page = response(json.dumps({"failures": [failure], "groups": [group], "total": totals, "next": "more"}).encode())
+
+    def behave(connection: socket.socket, _: object) -> None:
+        asked.append(head_of(connection).partition(b" HTTP")[0].removeprefix(b"GET /api/v1"))
+        connection.sendall(page)
+
+    with odd_server(behave) as url:
+        assert len(list(islice(failures(server_at(url), [b"/v"]), 2))) == 2
+        found = duplicates(server_at(url), min_size=1, under=[], most=2)
+        assert (len(asked), found.totals.groups) == (3, 9)
+        assert len(list(found.groups)) == 2
+    assert asked == [
+        b"/failures?under=/v&limit=1000",
+        b"/failures?under=/v&limit=1000&after=more",
+        b"/dupes?min-size=1&limit=2",
+        b"/dupes?min-size=1&limit=2&after=more",
+    ]
 
 
 def test_every_column_of_the_store_is_one_that_a_server_tells() -> None:

@@ -38,6 +38,7 @@ def library(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("served") / "Movies"
     shutil.copytree(clips, folder)
     shutil.copy(clips / "wide.mkv", folder / "copy of wide.mkv")
+    shutil.copy(clips / "broken.mp4", folder / "also broken.mp4")
     for name in (b"caf\xe9.mp4", "größe.mp4".encode(), b"\x1b]0;title\x07 50% <b>.mp4", b"line\nbreak.mp4"):
         shutil.copy(os.fsencode(clips / "portrait.mp4"), os.path.join(os.fsencode(folder), name))
     return folder
@@ -116,11 +117,15 @@ def test_a_server_answers_as_its_store_does(arguments: list[str], url: str, db: 
 
 
 def test_long_lists_come_in_pages(monkeypatch: pytest.MonkeyPatch, url: str, db: Path, library: Path) -> None:
-    for module, name in (("files", "_PAGE"), ("files", "_BATCH"), ("listings", "_PAGE")):
-        monkeypatch.setattr(f"qacache.client.{module}.{name}", 1)
+    for name in ("files._PAGE", "files._BATCH", "listings._PAGE", "listings._PAGE_OF_GROUPS"):
+        monkeypatch.setattr(f"qacache.client.{name}", 1)
 
-    for command in (["find"], ["find", "--sort", "-size"], ["find", "--limit", "3"], ["scans"]):
-        assert qacache(*command, "--server", url) == qacache(*command, "--db", db)
+    lists = [["find"], ["find", "--sort", "-size"], ["find", "--limit", "3"], ["scans"]]
+    lists += [["dupes"], ["dupes", "--json"], ["dupes", "--limit", "2"], ["failures"], ["failures", library, "--json"]]
+    for command in lists:
+        local = qacache(*command, "--db", db)
+        assert qacache(*command, "--server", url) == local
+        assert local.out.count("\n") > 1
     paths = [library / name for name in ("wide.mkv", "nowhere.mp4", "portrait.mp4")]
     assert qacache("lookup", "--server", url, *paths) == qacache("lookup", "--db", db, *paths)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
+from functools import partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,7 +24,6 @@ from qacache.cli.options import (
     command_app,
     exit_statuses,
 )
-from qacache.cli.run import SOME_FAILED
 from qacache.config import load
 from qacache.config.keys import Key
 from qacache.config.kinds import DURATION
@@ -34,7 +34,7 @@ from qacache.store.ledger import failed_files, failure_dict
 from qacache.text import json_line, printable, tsv_line
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from qacache.client.server import Server
     from qacache.store.ledger import FailedFile
@@ -81,9 +81,10 @@ def failures(
     since_ms = None if since is None else _since_ms(since)
     if there := server_for(settings, db=db, server=server):
         refuse({"--engine": engine, "--jobs": jobs, "--rate": rate}, hint=PROBED_THERE)
-        wanted = _Wanted(names, since, since_ms, reason or ())
-        raise typer.Exit(_retry_there(there, wanted, json) if retry else _list_theirs(there, wanted, json))
-    listed = _Noted(failed_files(settings.db.path, names, since_ms=since_ms, reasons=reason or ()))
+        if retry:
+            raise typer.Exit(_retry_there(there, names, since, reason or (), as_json=json))
+    failed = partial(_source(settings.db.path, there), names, since_ms=since_ms)
+    listed = _Noted(failed(reasons=reason or ()))
     status = 0
     if retry:
         status = probe_again(settings, (each.path for each in listed), create=False, as_json=json)
@@ -92,36 +93,24 @@ def failures(
     else:
         _write_lines(listed)
     if reason and not listed.is_any:
-        _say_reasons(reason, failed_files(settings.db.path, names, since_ms=since_ms))
+        _say_reasons(reason, failed())
     raise typer.Exit(status)
 
 
-class _Wanted(NamedTuple):
-    """Which failures are meant: `since` as typed, and what it means."""
-
-    paths: Sequence[bytes]
-    since: str | None
-    since_ms: int | None
-    reasons: Sequence[str]
-
-
-def _list_theirs(server: Server, wanted: _Wanted, as_json: bool) -> int:
-    """Print the failures that a server knows; return the exit status."""
+def _source(db_path: str, server: Server | None) -> Callable[..., Iterator[FailedFile]]:
+    """Return what does as `failed_files`, of the store or of a server."""
+    if server is None:
+        return partial(failed_files, db_path)
     from qacache.client.listings import failures as failures_there
 
-    found = failures_there(server, wanted.paths, since_ms=wanted.since_ms, reasons=wanted.reasons)
-    (_write_json if as_json else _write_lines)(found.files)
-    if wanted.reasons and not found.files:
-        _say_reasons(wanted.reasons, failures_there(server, wanted.paths, since_ms=wanted.since_ms).files)
-    if found.is_partial:
-        sys.stderr.write("qacache: a server lists no more failures at once: name folders, or reasons, for the others\n")
-    return SOME_FAILED if found.is_partial else 0
+    return partial(failures_there, server)
 
 
-def _retry_there(server: Server, wanted: _Wanted, as_json: bool) -> int:
+def _retry_there(
+    server: Server, paths: Iterable[bytes], since: str | None, reasons: Sequence[str], *, as_json: bool
+) -> int:
     """Have a server probe failures again, and show it; return the exit status."""
-    paths = [os.fsdecode(path) for path in wanted.paths]
-    members = {"under": paths, "reason": list(wanted.reasons), "since": wanted.since}
+    members = {"under": list(map(os.fsdecode, paths)), "reason": list(reasons), "since": since}
     asked = {name: value for name, value in members.items() if value}
     return probe_again_there(server, "/failures/retry", asked, as_json=as_json)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from qacache.client.pages import listed, pages
 from qacache.client.queries import parameters, sort_parameters
 from qacache.client.rows import found_of
 from qacache.errors import ServerError
@@ -59,20 +60,12 @@ class RemoteFiles:
         limit: int | None = None,
     ) -> Iterator[Found]:
         """Yield what fits, each with `columns`, in path order by default."""
-        return islice(self._pages([*parameters(selection), *sort_parameters(order)], columns, limit), limit)
-
-    def _pages(
-        self, query: Sequence[tuple[str, str | bytes]], columns: tuple[str, ...], limit: int | None
-    ) -> Iterator[Found]:
+        query = [*parameters(selection), *sort_parameters(order)]
         size = _PAGE if limit is None else min(limit, _PAGE)
-        after: Sequence[tuple[str, str | bytes]] = ()
-        while True:
-            page = self._server.get("/files", [*query, ("limit", str(size)), *after])
-            yield from (found_of(record, columns) for record in listed(page, "files"))
-            following = page.get("next")
-            if not isinstance(following, str):
-                return
-            after = [("after", following)]
+        records = (
+            record for page in pages(self._server, "/files", query, size=size) for record in listed(page, "files")
+        )
+        return islice((found_of(record, columns) for record in records), limit)
 
     def count(self, selection: Selection) -> None:
         """Return None: a server does not count what fits."""
@@ -87,11 +80,3 @@ class RemoteFiles:
     def name_of(self, path: bytes) -> bytes | None:
         """Return `path` if the server knows a file at or below it, else None."""
         return path if any(self.files(Selection(under=(path,)), (), limit=1)) else None
-
-
-def listed(answer: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    """Return the objects in a member of an answer; raises `ServerError`."""
-    found = answer.get(name)
-    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-        raise ServerError(f"an answer of the server cannot be read: {name} is no list of objects")
-    return found

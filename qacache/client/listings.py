@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qacache.client.files import listed, path_of
+from qacache.client.files import path_of
+from qacache.client.pages import listed, pages
 from qacache.duplicates.groups import Copy, Group
 from qacache.errors import ServerError
 from qacache.store.duplicates import Totals
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
     from qacache.client.server import Server
 
 _PAGE = 1000
-MOST = 10_000
-"""So many failures or groups a server tells at most."""
+# for each page, a server looks at the digests of all files: as many as it gives
+_PAGE_OF_GROUPS = 10_000
 
 _SCAN_HEAD = ("event", "scan_id", "state", "started", "finished", "roots", "files_per_s")
 
@@ -67,27 +69,18 @@ def scan_of(told: Mapping[str, Any]) -> JournaledScan:
         )
 
 
-class Failures(NamedTuple):
-    """Files that failed, in path order; `is_partial` says that there are more than a server tells."""
-
-    files: list[FailedFile]
-    is_partial: bool
-
-
 def failures(
     server: Server, paths: Iterable[bytes], *, since_ms: int | None = None, reasons: Collection[str] = ()
-) -> Failures:
-    """Return the failures at and below `paths`, all where there are none: see `qacache.store.ledger`."""
+) -> Iterator[FailedFile]:
+    """Yield the failures at and below `paths`, all where there are none: see `qacache.store.ledger`."""
     query: list[tuple[str, str | bytes]] = [
-        ("limit", str(MOST)),
         *(("under", path) for path in paths),
         *(("reason", reason) for reason in reasons),
     ]
-    answer = server.get("/failures", query)
-    files = [_failed(each) for each in listed(answer, "failures")]
-    if since_ms is not None:
-        files = [each for each in files if each.failed_ms >= since_ms]
-    return Failures(files, is_partial=answer.get("is_partial") is True)
+    for page in pages(server, "/failures", query, size=_PAGE):
+        for failed in map(_failed, listed(page, "failures")):
+            if since_ms is None or failed.failed_ms >= since_ms:
+                yield failed
 
 
 def _failed(told: Mapping[str, Any]) -> FailedFile:
@@ -105,24 +98,22 @@ def _failed(told: Mapping[str, Any]) -> FailedFile:
 
 
 class Duplicates(NamedTuple):
-    """Groups of candidates, those that waste most first, and what all groups come to."""
+    """Groups of candidates, those that waste most first, as they come in; and what all groups come to."""
 
-    groups: list[Group]
+    groups: Iterator[Group]
     totals: Totals
 
 
 def duplicates(server: Server, *, min_size: int, under: Sequence[bytes], most: int | None) -> Duplicates:
-    """Return the groups that a server takes for copies, `most` of them, and no more than `MOST`."""
-    limit = MOST if most is None else min(most, MOST)
-    query: list[tuple[str, str | bytes]] = [
-        ("min-size", str(min_size)),
-        ("limit", str(limit)),
-        *(("under", path) for path in under),
-    ]
-    answer = server.get("/dupes", query)
+    """Return the groups that a server takes for copies, all or `most` of them; the first are there already."""
+    query: list[tuple[str, str | bytes]] = [("min-size", str(min_size)), *(("under", path) for path in under)]
+    size = _PAGE_OF_GROUPS if most is None else min(most, _PAGE_OF_GROUPS)
+    following = pages(server, "/dupes", query, size=size)
+    first = next(following)
     with _readable():
-        totals = Totals(**{name: int(answer["total"][name]) for name in Totals._fields})
-    return Duplicates([_group(each) for each in listed(answer, "groups")], totals)
+        totals = Totals(**{name: int(first["total"][name]) for name in Totals._fields})
+    groups = (_group(each) for page in chain([first], following) for each in listed(page, "groups"))
+    return Duplicates(islice(groups, most), totals)
 
 
 def _group(told: Mapping[str, Any]) -> Group:

@@ -11,8 +11,8 @@ import time
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
-from qacache.client.files import listed
 from qacache.client.listings import failures
+from qacache.client.pages import listed
 from qacache.errors import RootRefused, ServerDenied, ServerError, ServerHasNone, ServerUnreachable, UsageError
 from qacache.event_record import event_of, summary_of
 from qacache.events import Failed, Summary, Waiting
@@ -148,7 +148,7 @@ class RemoteScan:
         if not self.summary.failed or not isinstance(began, str):
             return
         with suppress(ServerHasNone):  # the listener for operators has no lists of files
-            for each in failures(self._server, self._roots, since_ms=iso_time_ms(began)).files:
+            for each in failures(self._server, self._roots, since_ms=iso_time_ms(began)):
                 yield Failed(each.path, Failure(each.stage, each.reason, each.message))  # type: ignore[arg-type]
 
 
