@@ -35,10 +35,10 @@ class Thread:
         self.now_s += seconds
 
 
-def share_of(thread: Thread, work_s: float, rounds: int = 2000, **more: float) -> float:
-    """What part of the time the thread uses in the long run."""
+def share_of(thread: Thread, work_s: float, **more: float) -> float:
+    """What part of the time the thread uses in the long run: for ten seconds of work."""
     began_s, had_s = thread.now_s, thread.used_s
-    for _ in range(rounds):
+    for _ in range(round(10 / work_s)):
         thread.work(work_s, **more)
     return (thread.used_s - had_s) / (thread.now_s - began_s)
 
