@@ -135,6 +135,15 @@ def test_where_another_process_scans_it_is_said_that_it_does(site: Site, tmp_pat
     assert (reply.status, "retry-after" in reply.fields) == (503, True)
 
 
+def test_a_scan_of_which_nothing_can_come_is_told_as_failed(tmp_path: Path, library: Path, parrot: Path) -> None:
+    with serving_library(tmp_path, library / "none", parrot / "ffprobe") as site:
+        reply = site.post(SCANS, {})
+        assert (reply.status, reply.json["state"]) == (202, "failed")
+        assert reply.json["error"] == reply.json["refused"][0]
+        assert "/library/none" in reply.json["error"]
+        assert site.get(reply.fields["location"]).json["state"] == "failed"
+
+
 def test_without_roots_to_scan_it_is_said_that_there_are_none(tmp_path: Path) -> None:
     with serving(tmp_path / "qacache.db") as site:
         assert site.post(SCANS, {}).detail == "no folder to scan is configured"

@@ -74,6 +74,7 @@ def test_a_scan_reports_what_it_came_to_and_all_that_it_counted(config: Config) 
     last = reports[-1].summary
     assert (last.state, last.probed, last.failed) == ("complete", 1, 1)
     assert reports[0].summary.scan_id == last.scan_id
+    assert [report.is_last for report in reports] == [False] * (len(reports) - 1) + [True]
     counted = all_counted(reports)
     assert counted.files == {"probed": 1, "failed": 1}
     assert counted.failures == {"invalid-data": 1}

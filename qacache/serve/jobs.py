@@ -192,11 +192,10 @@ class Jobs:
         try:
             for report in process.reports():
                 run.summary = report.summary
-                if not run.beginning.is_set() and run.scan_id is not None:
-                    self._watcher.began(run)
-                    run.beginning.set()
                 self._watcher.counted(report.tally)
-                self._watcher.advanced(run)
+                # who asked for a scan that is over already, is told what came of it
+                if not report.is_last:
+                    self._told(run)
         except QacacheError as error:
             run.error, run.is_unstored = str(error), isinstance(error, StoreError)
             if run.scan_id is None:
@@ -206,3 +205,9 @@ class Jobs:
             run.beginning.set()
             if run.scan_id is not None:
                 self._watcher.ended(run)
+
+    def _told(self, run: RunningScan) -> None:
+        if not run.beginning.is_set() and run.scan_id is not None:
+            self._watcher.began(run)
+            run.beginning.set()
+        self._watcher.advanced(run)

@@ -81,7 +81,7 @@ class _Run:
             try:
                 self._follow(scan, store)
             finally:
-                self._tell(Report(scan.summary, self._tally.taken()))
+                self._tell(Report(scan.summary, self._tally.taken(), is_last=True))
 
     def _follow(self, scan: Scan, store: Store) -> None:
         db = self._order.config.db

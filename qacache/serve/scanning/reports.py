@@ -27,10 +27,11 @@ class Order(NamedTuple):
 
 
 class Report(NamedTuple):
-    """How far a scan is, and what was counted since the last report."""
+    """How far a scan is, and what was counted since the last report; after one that `is_last` there is only the end."""
 
     summary: Summary
     tally: Tally
+    is_last: bool = False
 
 
 class End(NamedTuple):
