@@ -76,14 +76,21 @@ class RunningScan:
         """Its number in the journal."""
         return self.summary.scan_id if self.summary else None
 
+    def progress(self) -> dict[str, Any]:
+        """Return what is different from the journal as long as it runs, as programs see it."""
+        counts = self.summary.counts() if self.summary else {}
+        # the summary has that of the end
+        return {**counts, "state": "running", "duration_s": round(max(0.0, time.time() - self.began_s), 3)}
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as programs see it."""
         told = summary_dict(self.summary) if self.summary else {"scan_id": None}
         told.pop("event", None)
-        state = told.get("state") if self.is_over else "running"
+        if not self.is_over:
+            told |= self.progress()
         return {
             **told,
-            "state": "failed" if self.error else state,
+            "state": "failed" if self.error else told.get("state"),
             "started_at": iso_time(round(self.began_s * 1000)),
             "roots": [root.decode(errors="replace") for root in self.roots],
             "error": self.error or None,

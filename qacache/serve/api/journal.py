@@ -91,9 +91,9 @@ def _scan(history: History, request: Request) -> JournaledScan | None:
 def _told(services: Services, scan: JournaledScan) -> dict[str, Any]:
     told = scan_dict(scan)
     running = services.jobs.running
-    if running and running.scan_id == scan.scan_id and running.summary:
+    if running and running.scan_id == scan.scan_id:
         # until its process is gone, whatever it wrote there: as long as that is so, no other one can begin
-        told |= {**running.summary.counts(), "state": "running", "finished": None}
+        told |= {**running.progress(), "finished": None}
     return told
 
 
