@@ -98,13 +98,14 @@ def test_where_strangers_could_ask_it_does_not_begin(qacache: Command, addr: str
     assert refused.out == ""
 
 
-def test_all_addresses_take_the_names_by_which_they_are_asked(qacache: Command, tmp_path: Path) -> None:
+@pytest.mark.parametrize("addr", [":0", "0.0.0.0:0", "[::]:0"])
+def test_all_addresses_take_the_names_by_which_they_are_asked(qacache: Command, tmp_path: Path, addr: str) -> None:
     tokens = tmp_path / "tokens"
     qacache("token", "new", "--file", tokens)
     config = tmp_path / "config.toml"
     config.write_text(f'[server]\ntoken_file = "{tokens}"\n')
 
-    refused = qacache("serve", "--addr", ":0", "--config", config)
+    refused = qacache("serve", "--addr", addr, "--config", config)
 
     assert refused.status == 2
     assert "server.hosts" in refused.err

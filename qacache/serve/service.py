@@ -6,7 +6,6 @@ asked by then, or the time for that is up. SIGHUP has the tokens read again.
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
 import signal
@@ -15,10 +14,10 @@ import time
 from typing import TYPE_CHECKING
 
 from qacache import __version__
-from qacache.config.addresses import split_address
-from qacache.errors import QacacheError, UsageError
+from qacache.errors import QacacheError
 from qacache.pathmap import Translation
-from qacache.serve.access import LOOPBACK_HOSTS, Gate, Rules
+from qacache.serve.access import Gate
+from qacache.serve.addresses import OPS, PUBLIC, addresses_of, refuse_strangers, rules_of
 from qacache.serve.api.catalog import routes
 from qacache.serve.application import Application, Door
 from qacache.serve.broadcast import Broadcast
@@ -26,14 +25,13 @@ from qacache.serve.connection import Deadlines
 from qacache.serve.etags import StoreVersions
 from qacache.serve.events import Announcer
 from qacache.serve.jobs import Jobs
-from qacache.serve.listener import url_host
 from qacache.serve.messages import json_response
 from qacache.serve.metrics import Metrics
 from qacache.serve.openapi import document
 from qacache.serve.reactor import Rooms
 from qacache.serve.readers import Readers
 from qacache.serve.routes import Table
-from qacache.serve.server import Address, Limits, Server
+from qacache.serve.server import Limits, Server
 from qacache.serve.services import Services
 from qacache.serve.tokens import Token, read_tokens
 from qacache.serve.upkeep import Upkeep
@@ -53,7 +51,6 @@ if TYPE_CHECKING:
     from qacache.serve.notify import Handed, Notifier
 
 _LOG = logging.getLogger(__name__)
-_PUBLIC, _OPS = "public", "ops"
 _BACKLOG_PER_WORKER = 16
 _HARD_STOP_S = 2.0
 
@@ -78,10 +75,10 @@ class Service:
         self._must_reload = threading.Event()
         if not exists(config.db.path):
             migrations.create(config.db.path, config.db.busy_timeout_s)
-        addresses = _addresses(config, handed)
+        addresses = addresses_of(config, handed)
         tokens = self._tokens()
         for address in addresses:
-            _refuse_strangers(address, config, has_tokens=tokens is not None)
+            refuse_strangers(address, config, has_tokens=tokens is not None)
         about = versions(config.ffprobe)
         self._broadcast = Broadcast(self._snapshot, most_clients=config.server.event_clients)
         self._metrics = Metrics(config.db.path, followers=self._broadcast.counts, libav=str(about.get("libav") or ""))
@@ -103,11 +100,11 @@ class Service:
             openapi=json_response(document(every, __version__, has_tokens=tokens is not None)),
         )
         names = {address.name for address in addresses}
-        is_shared = _OPS not in names
-        self._gates = {name: Gate(_rules(config, name, addresses, tokens)) for name in names}
+        is_shared = OPS not in names
+        self._gates = {name: Gate(rules_of(config, name, addresses, tokens)) for name in names}
         tables = {
-            _PUBLIC: Table(route for route in every if is_shared or route.is_public),
-            _OPS: Table(route for route in every if route.is_ops),
+            PUBLIC: Table(route for route in every if is_shared or route.is_public),
+            OPS: Table(route for route in every if route.is_ops),
         }
         application = Application(
             self._services,
@@ -239,56 +236,3 @@ class Service:
 def _credential(folder: str) -> str:
     path = os.path.join(folder, "tokens") if folder else ""
     return path if path and os.path.exists(path) else ""
-
-
-def _addresses(config: Config, handed: Sequence[Handed]) -> list[Address]:
-    configured = {_PUBLIC: config.server.addr, _OPS: config.server.ops_addr}
-    taken = [_address_of(each) for each in handed]
-    names = {address.name for address in taken}
-    own = [Address(*split_address(text), name) for name, text in configured.items() if text and name not in names]
-    return [*taken, *own]
-
-
-def _address_of(handed: Handed) -> Address:
-    host, port = handed.socket.getsockname()[:2]
-    name = _OPS if handed.name == _OPS else _PUBLIC
-    return Address("" if ipaddress.ip_address(host).is_unspecified else host, port, name, handed.socket)
-
-
-def _refuse_strangers(address: Address, config: Config, *, has_tokens: bool) -> None:
-    """Raise `UsageError` where others than this machine could ask, and nothing keeps strangers from it."""
-    if _is_loopback(address.host):
-        return
-    shown = f"{url_host(address.host)}:{address.port}"
-    if not has_tokens:
-        raise UsageError(
-            f"{shown} is for other machines, too, and no token is asked for",
-            hint="make one with: qacache token new --file FILE, and name the file in server.token_file",
-        )
-    if not address.host and not config.server.hosts:
-        raise UsageError(
-            f"{shown} is all addresses there are, and server.hosts names none",
-            hint="say in server.hosts by which names this server is asked",
-        )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _rules(config: Config, name: str, addresses: Sequence[Address], tokens: Sequence[Token] | None) -> Rules:
-    server = config.server
-    own = {url_host(each.host).lower() for each in addresses if each.name == name and each.host}
-    allowed = server.allow if name == _PUBLIC else server.ops_allow
-    return Rules(
-        networks=[ipaddress.ip_network(each) for each in allowed],
-        proxies=[ipaddress.ip_network(each) for each in server.trusted_proxies],
-        hosts=frozenset((*LOOPBACK_HOSTS, *server.hosts, *own)),
-        origins=frozenset(server.cors_origins),
-        tokens=tokens,
-    )
