@@ -18,7 +18,7 @@ from sqlite_utils import Database, Migrations
 
 from qacache.errors import SchemaOutdated, StoreError, StoreLocked, StoreReadOnly
 from qacache.record import stream_to_dict
-from qacache.store import database, migrations, raw_answers
+from qacache.store import database, migrations, raw_answers, steps
 from qacache.store.lock import held, lock_path, scan_lock_path
 from qacache.store.reader import Reader
 from qacache.store.records import RECORD_COLUMNS, record_of
@@ -77,18 +77,18 @@ Future = Callable[..., None]
 def future(monkeypatch: pytest.MonkeyPatch) -> Future:
     """Have a qacache of the future, whose schema takes more steps than today's."""
 
-    def use(*steps: Callable[[Database], None]) -> None:
+    def use(*more: Callable[[Database], None]) -> None:
         later = Migrations("qacache")
         for step in (
-            migrations.m001_files_and_media,
-            migrations.m002_journal_and_mounts,
-            migrations.m003_search,
-            migrations.m004_proofs,
-            *steps,
+            steps.m001_files_and_media,
+            steps.m002_journal_and_mounts,
+            steps.m003_search,
+            steps.m004_proofs,
+            *more,
         ):
             later()(step)
-        monkeypatch.setattr(migrations, "migrations", later)
-        monkeypatch.setattr(database, "SCHEMA_VERSION", TODAY + len(steps))
+        monkeypatch.setattr(migrations, "STEPS", later)
+        monkeypatch.setattr(database, "SCHEMA_VERSION", TODAY + len(more))
 
     return use
 
@@ -350,7 +350,7 @@ def test_the_schema_uses_nothing_that_sqlite_3_34_lacks(store_path: str) -> None
     text = " ".join(sql.upper() for *_, sql in schema_of(store_path) if sql)
     assert [word for word in newer if re.search(rf"(?<![A-Z_]){re.escape(word)}", text)] == []
     # what users may write in their own expressions is up to their SQLite
-    modules = [module for module in Path(migrations.__file__).parent.glob("*.py") if module.name != "where.py"]
+    modules = [module for module in Path(migrations.__file__).parent.rglob("*.py") if module.name != "where.py"]
     sources = [module.read_text(encoding="utf-8") for module in modules]
     assert [word for word in ("RETURNING", "->>", "MATERIALIZED", "DROP COLUMN") if word in " ".join(sources)] == []
 

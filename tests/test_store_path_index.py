@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from qacache.events import Vanished
-from qacache.store import migrations, path_index
+from qacache.store import migrations, path_index, steps
 from qacache.store.database import SCHEMA_VERSION
 from qacache.store.maintenance import Maintenance
 from qacache.store.session import Store
@@ -136,7 +136,9 @@ def test_a_store_that_is_made_where_there_is_no_fts5_works_without(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = str(tmp_path_factory.mktemp("plain") / "qacache.db")
-    monkeypatch.setattr(migrations, "_M003_PATH_INDEX", "CREATE VIRTUAL TABLE path_trigram USING no_such_module;")
+    real = steps._sql
+    without = {"m003_path_index": "CREATE VIRTUAL TABLE path_trigram USING no_such_module;"}
+    monkeypatch.setattr(steps, "_sql", lambda name: without.get(name) or real(name))
     migrations.create(path, busy_timeout_s=0.2)
     with closing(sqlite3.connect(path)) as connection:
         assert not path_index.is_usable(connection)
