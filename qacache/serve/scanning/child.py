@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import IO, TYPE_CHECKING
 
 from qacache import logs
@@ -50,19 +50,16 @@ def main() -> None:
 
 
 class _Run:
-    """One scan, and those who are told of it."""
+    """One scan, and who is told of it."""
 
     def __init__(self, order: Order, orders: IO[bytes], reports: IO[bytes]) -> None:
         self._order = order
         self._orders = orders
         self._reports = reports
         self._tally = Tally()
-        self._must_stop = threading.Event()
 
     def run(self) -> int:
         """Scan; return the exit status."""
-        signal.signal(signal.SIGTERM, lambda number, frame: self._must_stop.set())
-        threading.Thread(target=self._wait_for_end, name="orders", daemon=True).start()
         error: QacacheError | None = None
         try:
             self._scan(self._order.config)
@@ -78,15 +75,20 @@ class _Run:
         crew = make_crew(config, lambda prober: TimedProber(prober, self._tally.probed))
         with open_store(config) as store:
             scan = Scan(store, crew, make_options(config, **self._order.options))
+            signal.signal(signal.SIGTERM, lambda number, frame: scan.stop())
+            threading.Thread(target=self._stop_with_input, args=(scan,), name="orders", daemon=True).start()
             try:
                 self._follow(scan, store)
             finally:
                 self._tell(Report(scan.summary, self._tally.taken(), is_last=True))
 
+    def _stop_with_input(self, scan: Scan) -> None:
+        self._orders.read()
+        scan.stop()
+
     def _follow(self, scan: Scan, store: Store) -> None:
         db = self._order.config.db
         due_s, folded = 0.0, 0
-        threading.Thread(target=self._stop, args=(scan,), name="stop", daemon=True).start()
         with closing(scan.events(self._order.roots)) as events:
             for event in events:
                 self._tally.seen(event)
@@ -98,15 +100,6 @@ class _Run:
                     folded = store.writer.batches
 
     def _tell(self, message: Report | End) -> None:
-        try:
+        # where the server is gone, the input has ended as well
+        with suppress(OSError):
             send(message, self._reports)
-        except OSError:  # the server is gone
-            self._must_stop.set()
-
-    def _wait_for_end(self) -> None:
-        self._orders.read()
-        self._must_stop.set()
-
-    def _stop(self, scan: Scan) -> None:
-        self._must_stop.wait()
-        scan.stop()
