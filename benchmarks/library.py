@@ -13,8 +13,8 @@ from qacache.config.sections import EXTENSIONS
 from qacache.events import Probed
 from qacache.models import FileStat
 from qacache.scan.discovery import Filters, discover
+from qacache.store.retries import RetrySchedule
 from qacache.store.session import Store
-from qacache.store.writer import RetrySchedule
 from tests.media import make_clip
 
 if TYPE_CHECKING:

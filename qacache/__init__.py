@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from qacache.scan.refresh import Refresh
     from qacache.selection import Selection, SortKey
     from qacache.store.reader import Reader
+    from qacache.store.retries import RetrySchedule
     from qacache.store.search import Search
     from qacache.store.session import Store
-    from qacache.store.writer import RetrySchedule
 
 __version__ = "0.1.0"
 
@@ -85,7 +85,7 @@ _HOMES = {
     "qacache.store.reader": ("Reader",),
     "qacache.store.search": ("Search",),
     "qacache.store.session": ("Store",),
-    "qacache.store.writer": ("RetrySchedule",),
+    "qacache.store.retries": ("RetrySchedule",),
 }
 
 

@@ -13,8 +13,8 @@ from qacache.scan.crew import Crew
 from qacache.scan.discovery import Filters
 from qacache.scan.mounts import Limits, Mounts
 from qacache.scan.pipeline import ScanOptions
+from qacache.store.retries import RetrySchedule
 from qacache.store.session import Store
-from qacache.store.writer import RetrySchedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable

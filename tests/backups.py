@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from qacache.store.reader import Reader
-from qacache.store.writer import RetrySchedule, Writer
+from qacache.store.retries import RetrySchedule
+from qacache.store.writer import Writer
 from tests.rows import probed
 
 SCHEMAS = Path(__file__).parent / "data" / "schema"

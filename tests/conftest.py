@@ -16,8 +16,9 @@ import pytest
 from qacache.probe import children
 from qacache.store import migrations
 from qacache.store.reader import Reader
+from qacache.store.retries import RetrySchedule
 from qacache.store.session import Store
-from qacache.store.writer import RetrySchedule, Writer
+from qacache.store.writer import Writer
 from tests.command import Command, make_parrot
 from tests.fakes import FakeClock
 from tests.media import make_clip, make_text

@@ -15,8 +15,9 @@ from qacache.diff import net_changes
 from qacache.record import Record
 from qacache.store.history import Change, History
 from qacache.store.maintenance import Maintenance
+from qacache.store.retries import RetrySchedule
 from qacache.store.session import Store
-from qacache.store.writer import RetrySchedule, Writer
+from qacache.store.writer import Writer
 from tests.fakes import FakeClock
 from tests.libraries import stored
 from tests.library_model import PRUNE_AFTER, Root, Row, is_readable

@@ -16,7 +16,8 @@ from qacache.events import Vanished
 from qacache.models import RootIdentity
 from qacache.store import migrations
 from qacache.store.proofs import Proof, Proofs, Stamp
-from qacache.store.writer import RetrySchedule, Writer
+from qacache.store.retries import RetrySchedule
+from qacache.store.writer import Writer
 from tests.fakes import FakeClock
 from tests.rows import digest_of, failed, probed
 

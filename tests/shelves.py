@@ -20,7 +20,8 @@ from qacache.selection import Selection
 from qacache.store import path_index
 from qacache.store.reader import Reader
 from qacache.store.records import RECORD_COLUMNS, record_of
-from qacache.store.writer import RetrySchedule, Writer
+from qacache.store.retries import RetrySchedule
+from qacache.store.writer import Writer
 from tests.rows import digest_of, probe_of, stat_of
 
 FOLDERS = (

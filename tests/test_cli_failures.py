@@ -13,7 +13,8 @@ import pytest
 from qacache.events import Failed
 from qacache.models import Failure
 from qacache.store import migrations
-from qacache.store.writer import RetrySchedule, Writer
+from qacache.store.retries import RetrySchedule
+from qacache.store.writer import Writer
 from tests.command import Command, hanging_ffprobe, probed_by
 from tests.media import make_clip, make_text
 from tests.rows import failed, stat_of

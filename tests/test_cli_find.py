@@ -15,7 +15,8 @@ import pytest
 from qacache.events import Event, Probed, Vanished
 from qacache.record import from_dict
 from qacache.store import migrations
-from qacache.store.writer import RetrySchedule, Writer
+from qacache.store.retries import RetrySchedule
+from qacache.store.writer import Writer
 from tests.command import Argument, Command
 from tests.rows import digest_of, failed, probe_of, stat_of
 

@@ -9,8 +9,8 @@ import pytest
 
 from qacache.cli.stats_table import hours_text
 from qacache.store import migrations
+from qacache.store.retries import RetrySchedule
 from qacache.store.session import Store
-from qacache.store.writer import RetrySchedule
 from tests.command import Command
 from tests.media import make_copy
 from tests.rows import failed

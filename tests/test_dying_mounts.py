@@ -19,8 +19,8 @@ from qacache.errors import RootRefused
 from qacache.events import Event, Failed, Probed, Waiting
 from qacache.record import Record
 from qacache.scan import workers
+from qacache.store.retries import RetrySchedule
 from qacache.store.session import Store
-from qacache.store.writer import RetrySchedule
 from tests.fakes import CarefulProber
 from tests.fuse_mount import ANY, ATTRIBUTES, LISTINGS, READS, FuseMount, Operation, mounted
 from tests.libraries import prepare_scan, stored, timeless

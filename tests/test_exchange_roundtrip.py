@@ -25,7 +25,8 @@ from qacache.pathmap import PathMap
 from qacache.record import Record
 from qacache.store import raw_answers
 from qacache.store.reader import Reader
-from qacache.store.writer import RetrySchedule, Writer
+from qacache.store.retries import RetrySchedule
+from qacache.store.writer import Writer
 from tests.entries import happenings
 from tests.fakes import FakeClock
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qacache.store.retries import RetrySchedule
 from qacache.store.session import Store
-from qacache.store.writer import RetrySchedule
 from tests.fakes import FakeClock, FakeProber
 from tests.libraries import contents, prepare_scan, scan, stored, timeless
 from tests.media import make_file

@@ -29,8 +29,8 @@ from qacache.readiness.verdicts import Finding, finding_dict, summary_dict
 from qacache.store.history import JournaledScan
 from qacache.store.lock import held, lock_path, scan_lock_path
 from qacache.store.reader import Reader
+from qacache.store.retries import RetrySchedule
 from qacache.store.session import Store
-from qacache.store.writer import RetrySchedule
 from tests.command import make_script, processes_about
 from tests.fakes import FakeClock
 from tests.fuse_mount import ANY, LISTINGS, READS, FuseMount, mounted

@@ -16,8 +16,8 @@ import pytest
 
 from qacache.errors import RootRefused, StoreFull, StoreLocked
 from qacache.events import Event, Failed, Unchanged, Vanished, Waiting
+from qacache.store.retries import RetrySchedule
 from qacache.store.session import Store
-from qacache.store.writer import RetrySchedule
 from tests.fakes import FakeClock, FakeProber
 from tests.libraries import contents, prepare_scan, scan, stored, told
 from tests.media import make_file

@@ -16,7 +16,8 @@ from qacache.serve import confinement
 from qacache.serve.confinement import Confinement
 from qacache.store import migrations
 from qacache.store.lock import held, scan_lock_path
-from qacache.store.writer import RetrySchedule, Writer
+from qacache.store.retries import RetrySchedule
+from qacache.store.writer import Writer
 from tests.api_server import Reply, Site, serving, until
 from tests.command import hanging_ffprobe, make_ffprobe
 from tests.media import make_file

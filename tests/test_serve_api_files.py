@@ -20,8 +20,9 @@ from qacache.serve.api.files import SORT
 from qacache.serve.api.parameters import CRITERIA
 from qacache.store import migrations
 from qacache.store.ordering import parse_sort
+from qacache.store.retries import RetrySchedule
 from qacache.store.search import Search
-from qacache.store.writer import RetrySchedule, Writer
+from qacache.store.writer import Writer
 from tests.api_server import Reply, Site, serving
 from tests.command import Command
 from tests.rows import probed

@@ -14,7 +14,8 @@ import pytest
 from qacache.columns import HEAD, MEDIA
 from qacache.events import Vanished
 from qacache.store import migrations
-from qacache.store.writer import RetrySchedule, Writer
+from qacache.store.retries import RetrySchedule
+from qacache.store.writer import Writer
 from tests.api_server import Reply, Site, serving
 from tests.rows import failed, probed
 

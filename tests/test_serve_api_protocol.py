@@ -12,7 +12,8 @@ import pytest
 
 from qacache.events import Probed
 from qacache.store import migrations
-from qacache.store.writer import RetrySchedule, Writer
+from qacache.store.retries import RetrySchedule
+from qacache.store.writer import Writer
 from tests.api_server import DEADLINE_S, Site, serving
 from tests.media import make_file
 from tests.rows import digest_of, failed, probe_of, probed, stat_of

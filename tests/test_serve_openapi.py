@@ -15,7 +15,8 @@ from qacache import __version__
 from qacache.events import Vanished
 from qacache.serve.api.catalog import routes
 from qacache.store import migrations
-from qacache.store.writer import RetrySchedule, Writer
+from qacache.store.retries import RetrySchedule
+from qacache.store.writer import Writer
 from tests.api_server import Site, bearer, make_tokens, serving
 from tests.media import make_file
 from tests.rows import failed, probed

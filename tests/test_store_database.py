@@ -25,8 +25,9 @@ from qacache.errors import (
 from qacache.store import database, migrations
 from qacache.store.database import APPLICATION_ID, SCHEMA_VERSION, refuse_network
 from qacache.store.reader import Reader
+from qacache.store.retries import RetrySchedule
 from qacache.store.session import Store
-from qacache.store.writer import RetrySchedule, Writer
+from qacache.store.writer import Writer
 from tests.rows import probed
 
 RETRIES = RetrySchedule(60, 3600)

@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 from qacache.store import migrations
-from qacache.store.writer import RetrySchedule, Writer
+from qacache.store.retries import RetrySchedule
+from qacache.store.writer import Writer
 from tests.rows import probed
 
 PROJECT = Path(__file__).parents[1]
@@ -31,7 +32,7 @@ from qacache.errors import StoreError
 from qacache.store import migrations
 from qacache.store.reader import Reader
 from qacache.store.session import Store
-from qacache.store.writer import RetrySchedule
+from qacache.store.retries import RetrySchedule
 from tests.rows import probed
 
 def read(path):
@@ -58,7 +59,7 @@ import os, sqlite3, sys
 from qacache.errors import StoreFull
 from qacache.events import Probed
 from qacache.store.session import Store
-from qacache.store.writer import RetrySchedule
+from qacache.store.retries import RetrySchedule
 from tests.rows import digest_of, probe_of, probed, stat_of
 
 folder = sys.argv[1]

@@ -14,7 +14,8 @@ from qacache.duplicates.groups import candidates
 from qacache.events import Probed, Vanished
 from qacache.store import duplicates
 from qacache.store.duplicates import Duplicates, StoredGroup, Totals
-from qacache.store.writer import RetrySchedule, Writer
+from qacache.store.retries import RetrySchedule
+from qacache.store.writer import Writer
 from tests.rows import digest_of, failed, probed
 
 

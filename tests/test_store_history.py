@@ -16,7 +16,8 @@ from qacache.store import history as history_module
 from qacache.store.history import Change, History
 from qacache.store.journal import path_key
 from qacache.store.lock import held, scan_lock_path
-from qacache.store.writer import RetrySchedule, Writer
+from qacache.store.retries import RetrySchedule
+from qacache.store.writer import Writer
 from tests.fakes import FakeClock
 from tests.rows import digest_of, probed, reused
 

@@ -16,8 +16,9 @@ from qacache.record import Entry, Record
 from qacache.store.intake import Preview
 from qacache.store.reader import Reader
 from qacache.store.records import RECORD_COLUMNS, record_of
+from qacache.store.retries import RetrySchedule
 from qacache.store.standing import Standings
-from qacache.store.writer import RetrySchedule, Writer
+from qacache.store.writer import Writer
 from tests.entries import with_media
 from tests.fakes import FakeClock
 from tests.rows import digest_of, probed, reused, stat_of

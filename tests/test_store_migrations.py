@@ -22,9 +22,10 @@ from qacache.store import database, migrations, raw_answers, steps
 from qacache.store.lock import held, lock_path, scan_lock_path
 from qacache.store.reader import Reader
 from qacache.store.records import RECORD_COLUMNS, record_of
+from qacache.store.retries import RetrySchedule
 from qacache.store.session import Store
 from qacache.store.standing import Standings
-from qacache.store.writer import RetrySchedule, Writer
+from qacache.store.writer import Writer
 from tests.rows import probed
 
 PROJECT = Path(__file__).parents[1]
@@ -37,7 +38,7 @@ CREATE_TOGETHER = """
 import sys
 from qacache.store import migrations
 from qacache.store.session import Store
-from qacache.store.writer import RetrySchedule
+from qacache.store.retries import RetrySchedule
 print("ready", flush=True)
 sys.stdin.readline()
 with Store(sys.argv[1], busy_timeout_s=20, retries=RetrySchedule(60, 3600), create=True) as store:

@@ -14,7 +14,8 @@ from qacache.models import RootIdentity
 from qacache.store import reader, writer
 from qacache.store.reader import COLUMNS, Reader
 from qacache.store.records import RECORD_COLUMNS
-from qacache.store.writer import RetrySchedule, Writer
+from qacache.store.retries import RetrySchedule
+from qacache.store.writer import Writer
 from tests.rows import digest_of, failed, probed, reused
 
 A, B, C = b"/v/a.mp4", b"/v/b.mp4", b"/v/sub/c.mp4"

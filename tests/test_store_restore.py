@@ -30,8 +30,8 @@ from qacache.store.backup.jobs import Tell
 from qacache.store.backup.restoring import Restored, restore
 from qacache.store.lock import held, lock_path, scan_lock_path
 from qacache.store.reader import Reader
+from qacache.store.retries import RetrySchedule
 from qacache.store.session import Store
-from qacache.store.writer import RetrySchedule
 from tests.backups import a_writer, all_in, execute, names, old_store, query, write
 from tests.fakes import FakeClock
 from tests.rows import failed, probed

@@ -23,7 +23,8 @@ from qacache.store import lock, raw_answers
 from qacache.store.lock import held, lock_path
 from qacache.store.reader import Reader
 from qacache.store.records import RECORD_COLUMNS, record_of
-from qacache.store.writer import RetrySchedule, Writer
+from qacache.store.retries import RetrySchedule
+from qacache.store.writer import Writer
 from tests.fakes import FakeClock
 from tests.rows import digest_of, failed, probe_of, probed, reused, stat_of
 
@@ -33,7 +34,8 @@ A, B, C = b"/v/a.mp4", b"/v/b.mp4", b"/v/sub/c.mp4"
 
 DIE_IN_THE_MIDDLE = """
 import os, sys
-from qacache.store.writer import RetrySchedule, Writer
+from qacache.store.retries import RetrySchedule
+from qacache.store.writer import Writer
 from tests.rows import failed, probed
 
 die = lambda: os._exit(9)

@@ -32,8 +32,8 @@ from qacache.store.duplicates import Duplicates
 from qacache.store.lock import held, lock_path
 from qacache.store.maintenance import Maintenance
 from qacache.store.proofs import Proofs
+from qacache.store.retries import RetrySchedule
 from qacache.store.session import Store
-from qacache.store.writer import RetrySchedule
 from tests.fuse_mount import ANY, ATTRIBUTES, FuseMount, Operation, mounted
 from tests.libraries import scan
 from tests.media import age, make_file

@@ -13,7 +13,7 @@ from qacache.store.writer import Writer
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from qacache.store.writer import RetrySchedule
+    from qacache.store.retries import RetrySchedule
 
 
 # Who only asks whether a scan runs holds its lock for a moment.
