@@ -83,9 +83,9 @@ _HOMES = {
     "qacache.scan.refresh": ("Refresh",),
     "qacache.selection": ("Selection", "SortKey"),
     "qacache.store.reader": ("Reader",),
+    "qacache.store.retries": ("RetrySchedule",),
     "qacache.store.search": ("Search",),
     "qacache.store.session": ("Store",),
-    "qacache.store.retries": ("RetrySchedule",),
 }
 
 
