@@ -6,7 +6,6 @@ they finish, and the other items as they come.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +15,7 @@ from qacache.events import Failed, Probed, Reused, Unchanged, Unstable, Waiting
 from qacache.models import Failure, FileStat
 from qacache.os_failures import NoAnswer, os_failure
 from qacache.probe import CANCELLED, PASSING, TIMEOUT
+from qacache.processors import processors
 from qacache.scan.budget import Budget, Pace
 from qacache.scan.digest import Hashed, digest_file
 from qacache.scan.doubt import withhold
@@ -43,8 +43,7 @@ def default_jobs() -> int:
 
     A probe's own process keeps a CPU busy; with one for each, CPUs stand idle while results are read and stored.
     """
-    has_affinity = hasattr(os, "sched_getaffinity")
-    return 2 + (len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1)
+    return 2 + processors()
 
 
 class Crew:

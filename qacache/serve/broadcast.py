@@ -8,16 +8,15 @@ that takes in nothing at all for a while is given up.
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import select
 import threading
 import time
 from collections import deque
-from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from qacache.serve.messages import json_bytes
+from qacache.serve.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -81,9 +80,9 @@ class Broadcast:
         self._number = 0
         self._remembered: deque[tuple[int, Event]] = deque(maxlen=_REMEMBERED)
         self._clients: dict[int, _Client] = {}
-        # of all of these, and of the pipe: its number may be another file's as soon as it is closed
+        # of all of these
         self._lock = threading.Lock()
-        self._wakeup, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._wakeup = Wakeup()
         self._dropped = 0
         self._failures = 0
         self._is_closing = False
@@ -102,7 +101,7 @@ class Broadcast:
             self._remembered.append((self._number, event))
             for client in self._clients.values():
                 self._enqueue(client, event.data)
-            self._wake()
+            self._wakeup.wake()
 
     def has_room(self) -> bool:
         """Whether one more may follow."""
@@ -113,7 +112,7 @@ class Broadcast:
         with self._lock:
             if not self._is_closing:
                 self._clients[connection.fileno()] = _Client(connection, self._since(last_event_id))
-                self._wake()
+                self._wakeup.wake()
                 return
         connection.close()
 
@@ -121,14 +120,12 @@ class Broadcast:
         """End all that follow, and the thread."""
         with self._lock:
             self._is_closing = True
-            with suppress(BlockingIOError):
-                os.write(self._waker, b"\0")
+        self._wakeup.wake()
         self._thread.join()
         for client in self._clients.values():
             client.connection.close()
         self._clients.clear()
-        os.close(self._wakeup)
-        os.close(self._waker)
+        self._wakeup.close()
 
     def _event(self, name: str, data: Mapping[str, object], number: int) -> Event:
         event_id = f"{self._boot}-{number}"
@@ -148,11 +145,6 @@ class Broadcast:
             client.has_lost = True
             self._dropped += 1
         client.queue.append(data)
-
-    def _wake(self) -> None:
-        if not self._is_closing:
-            with suppress(BlockingIOError):  # it will wake up anyway
-                os.write(self._waker, b"\0")
 
     def _following(self) -> list[tuple[int, _Client]]:
         with self._lock:
@@ -182,8 +174,8 @@ class Broadcast:
         for number, client in self._following():
             poll.register(number, select.POLLIN | (select.POLLOUT if client.unsent else 0))
         ready = dict(poll.poll(self._tick_s * 1000))
-        if ready.pop(self._wakeup, None):
-            os.read(self._wakeup, 4096)
+        if ready.pop(self._wakeup.fileno(), None):
+            self._wakeup.clear()
         return ready
 
     def _is_sent(self, client: _Client) -> bool:

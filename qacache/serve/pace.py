@@ -6,9 +6,10 @@ asks now and then does not notice: what was not used for a while may be used at 
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING
+
+from qacache.processors import processors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,7 @@ class Pace:
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._is_needed = is_needed
-        self._share = _processors() * _PART if share is None else share
+        self._share = processors() * _PART if share is None else share
         self._monotonic = monotonic
         self._used = used
         self._sleep = sleep
@@ -53,9 +54,3 @@ class Pace:
         self._was_s, self._had_s = now_s, used_s
         if self._credit_s < 0:
             self._sleep(min(-self._credit_s / self._share, _MOST_REST_S))
-
-
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

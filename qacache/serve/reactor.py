@@ -8,17 +8,16 @@ request)`, for a pool that may have no room.
 from __future__ import annotations
 
 import logging
-import os
 import selectors
 import threading
 import time
 from collections import deque
-from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
 from qacache.serve.handler import Fate
 from qacache.serve.heads import BadRequest
+from qacache.serve.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,9 +65,9 @@ class Reactor:
         self._held: dict[int, Connection] = {}
         self._buffered = 0
         self._selector = selectors.DefaultSelector()
-        self._wakeup, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._wakeup = Wakeup()
         self._selector.register(self._wakeup, selectors.EVENT_READ)
-        # of the pipe: its number may be another file's as soon as it is closed
+        # of what has arrived, which nobody takes once it is closed
         self._lock = threading.Lock()
         self._is_closed = False
         self._is_retiring = threading.Event()
@@ -87,36 +86,29 @@ class Reactor:
         with self._lock:
             if not self._is_closed:
                 self._arrived.append(connection)
-                self._wake()
+                self._wakeup.wake()
                 return
         connection.close()
 
     def retire(self) -> None:
         """Hand over nothing any more, and let those go that have no whole request. Comes back when that is done."""
         self._is_retiring.set()
-        with self._lock:
-            self._wake()
+        self._wakeup.wake()
         self._is_retired.wait()
 
     def close(self, most_s: float) -> None:
         """Close all connections: those that have still to take in an answer, when they did, or after `most_s`."""
         self.retire()
         self._ends_s = time.monotonic() + most_s
-        with self._lock:
-            self._wake()
+        self._wakeup.wake()
         self._thread.join()
-
-    def _wake(self) -> None:
-        if not self._is_closed:
-            with suppress(BlockingIOError):  # it will wake up anyway
-                os.write(self._waker, b"\0")
 
     def _run(self) -> None:
         next_sweep = 0.0
         while not self._is_over():
             for key, _ in self._selector.select(_TICK_S):
                 if key.data is None:
-                    os.read(self._wakeup, 4096)
+                    self._wakeup.clear()
                 else:
                     self._tend(key.data, self._on_ready)
             while self._arrived:
@@ -142,11 +134,10 @@ class Reactor:
     def _give_up(self) -> None:
         with self._lock:
             self._is_closed = True
-            os.close(self._wakeup)
-            os.close(self._waker)
         for connection in [*self._held.values(), *self._arrived]:
             self._end(connection)
         self._selector.close()
+        self._wakeup.close()
         self._leave()
 
     def _tend(self, connection: Connection, step: Callable[[Connection], None]) -> None:
