@@ -25,6 +25,18 @@ def test_a_token_is_shown_once_and_the_file_knows_it(qacache: Command, tmp_path:
     assert tokens.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_token_gets_a_line_of_its_own_where_the_last_one_has_no_end(qacache: Command, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"read sha256:{'0' * 64} laptop")
+    tokens.chmod(0o600)
+
+    made = qacache("token", "new", "--scope", "write", "--file", tokens)
+
+    accepted = read_tokens(str(tokens))
+    assert [each.name for each in accepted] == ["laptop", ""]
+    assert scope_of(made.out.strip(), accepted) == "write"
+
+
 def test_without_a_file_the_line_for_it_is_told_apart_from_the_token(qacache: Command, tmp_path: Path) -> None:
     made = qacache("token", "new", "cron")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
@@ -62,8 +62,15 @@ def _add(path: str, line: str) -> None:
     try:
         if os.path.exists(path):
             read_tokens(path)
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "a", encoding="utf-8") as tokens:
-            tokens.write(line)
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "ab+") as tokens:
+            tokens.write(_end_of_last_line(tokens) + line.encode())
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _end_of_last_line(tokens: BinaryIO) -> bytes:
+    """Return what is missing there: an editor may have left it out, and the new line would be the end of a name."""
+    size = tokens.seek(0, os.SEEK_END)
+    tokens.seek(max(0, size - 1))
+    return b"" if tokens.read() in (b"", b"\n") else b"\n"
