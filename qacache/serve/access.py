@@ -7,6 +7,7 @@ site asks by a browser (Fetch Metadata; the Origin where there is none). All of 
 from __future__ import annotations
 
 import math
+import re
 import threading
 import time
 from collections import OrderedDict
@@ -32,6 +33,7 @@ SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 LOOPBACK_HOSTS = frozenset(("localhost", "127.0.0.1", "[::1]"))
 
 _BEARER = "bearer "
+_WITH_PORT = re.compile(r"\[([^]]+)\](?::[0-9]+)?|([^:]+):[0-9]+")
 # so many failures of one address, of which one more is forgiven after so many seconds
 _MOST_FAILURES = 10
 _FORGIVEN_AFTER_S = 6.0
@@ -125,10 +127,16 @@ def client_address(peer: str, forwarded_for: str, proxies: Sequence[Network]) ->
         if not _is_in(address, proxies):
             break
         try:
-            address = parse_address(text.strip())
+            address = _forwarded(text.strip())
         except ValueError:
             break
     return address
+
+
+def _forwarded(text: str) -> Address:
+    # some proxies tell the port as well
+    match = _WITH_PORT.fullmatch(text)
+    return parse_address(match[1] or match[2] if match else text)
 
 
 @lru_cache(maxsize=1024)
