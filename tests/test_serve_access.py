@@ -228,7 +228,7 @@ def test_a_page_of_another_site_changes_nothing(method: str, fields: Mapping[str
 def test_a_page_of_another_site_may_where_it_is_named_and_to_the_letter() -> None:
     rules = Rules(origins={"https://media.example"})
     fields = {"origin": "https://media.example", "sec-fetch-site": "cross-site"}
-    assert ask(rules, fields, method="POST").origin == "https://media.example"
+    assert ask(rules, fields, method="POST").scope == "write"
     for near in (
         "http://media.example",
         "https://media.example:444",
@@ -311,6 +311,16 @@ def test_a_page_that_may_ask_is_told_so_and_others_are_not(guarded: tuple[Site, 
         assert reply.fields["vary"] == "Origin"
         assert "access-control-allow-credentials" not in reply.fields
     assert site.get("/api/v1/stats", **bearer(tokens["read"])).fields["vary"] == "Origin"
+
+
+def test_a_page_that_may_ask_can_read_why_it_was_refused(guarded: tuple[Site, dict[str, str]]) -> None:
+    site, _ = guarded
+    page = {"Origin": "https://media.example", "X-Forwarded-For": "192.168.9.9"}
+    replies = [site.post("/api/v1/lookup", ["/a"], **bearer("wrong"), **page) for _ in range(11)]
+    assert [reply.status for reply in replies] == [401] * 10 + [429]
+    replies.append(site.get("/api/v1/stats", **bearer("wrong"), **page))
+    replies.append(site.get("/api/v1/stats", Origin="https://media.example", X_Forwarded_For="8.8.8.8"))
+    assert {reply.fields.get("access-control-allow-origin") for reply in replies} == {"https://media.example"}
 
 
 def test_a_page_of_another_site_is_refused_whatever_token_it_has(guarded: tuple[Site, dict[str, str]]) -> None:

@@ -59,7 +59,6 @@ class Identity(NamedTuple):
 
     address: str
     scope: Scope | None
-    origin: str = ""
 
     def may(self, scope: Scope) -> bool:
         """Whether that is allowed."""
@@ -97,10 +96,9 @@ class Gate:
             raise Denied(
                 HTTPStatus.MISDIRECTED_REQUEST, "no such host here", hint="name it in server.hosts of the configuration"
             )
-        origin = fields.get("origin", "")
         if method not in SAFE_METHODS:
-            _refuse_other_sites(fields, host, origin, rules.origins)
-        return Identity(str(address), self._scope(fields, address, rules.tokens), origin)
+            _refuse_other_sites(fields, host, rules.origins)
+        return Identity(str(address), self._scope(fields, address, rules.tokens))
 
     def _scope(self, fields: Mapping[str, str], address: Address, tokens: Sequence[Token] | None) -> Scope | None:
         if tokens is None:
@@ -156,8 +154,9 @@ def _without_port(host: str) -> str:
     return name if colon and port.isdigit() and not name.endswith(":") else host
 
 
-def _refuse_other_sites(fields: Mapping[str, str], host: str, origin: str, origins: Collection[str]) -> None:
+def _refuse_other_sites(fields: Mapping[str, str], host: str, origins: Collection[str]) -> None:
     """Raise `Denied` where a browser asks for a page of another site, which would ask with its user's rights."""
+    origin = fields.get("origin", "")
     if origin in origins:
         return
     site = fields.get("sec-fetch-site")

@@ -108,7 +108,7 @@ class Application:
             path, _ = split_target(head.target)
             return _routed(door.table.match(path), identity, head.method).route.max_body
         except Denied as denied:
-            raise BadRequest(denied.status, str(denied), denied.fields()) from denied
+            raise BadRequest(denied.status, str(denied), (*denied.fields(), *_cors(head, door))) from denied
 
     def answer_now(self, connection: Connection, received: Received) -> Response | None:
         """Return the response to a request that is a matter of microseconds, None for all others."""
@@ -133,11 +133,9 @@ class Application:
         self._now.address = connection.peer
         self._now.method = head.method
         door = self._doors[connection.arrival]
-        cors: tuple[tuple[str, str], ...] = ()
         try:
             identity = door.gate.identify(head.method, head.fields, connection.peer)
             self._now.address = identity.address
-            cors = _cors(identity.origin, door)
             response = self._respond(door, identity, received, request_id, is_now=is_now)
             if response is None:
                 return None
@@ -152,7 +150,7 @@ class Application:
         except Exception as error:  # nobody foresaw it: the others are to be answered all the same
             self._failed(request_id, error)
             response = problem(HTTPStatus.INTERNAL_SERVER_ERROR, hint=f"see the log for request {request_id}")
-        return response._replace(fields=(*response.fields, ("X-Request-Id", request_id), *cors))
+        return response._replace(fields=(*response.fields, ("X-Request-Id", request_id), *_cors(head, door)))
 
     def answered(self, connection: Connection, response: Response, sent_bytes: int) -> None:
         """Tell of the exchange that is over."""
@@ -257,8 +255,9 @@ def _allowed(match: Match) -> tuple[str, str]:
     return "Allow", ", ".join(methods)
 
 
-def _cors(origin: str, door: Door) -> tuple[tuple[str, str], ...]:
+def _cors(head: Head, door: Door) -> tuple[tuple[str, str], ...]:
     """Return what lets the pages of another site read the answer, where these are among those that may."""
+    origin = head.fields.get("origin", "")
     if not door.gate.rules.origins:
         return ()
     if origin not in door.gate.rules.origins:
