@@ -290,6 +290,14 @@ def test_wrong_tokens_are_limited_for_the_address_behind_the_proxy(guarded: tupl
     assert site.get("/api/v1/stats", **bearer(tokens["read"])).status == 200
 
 
+def test_a_wrong_token_does_not_make_the_server_look_dead(guarded: tuple[Site, dict[str, str]]) -> None:
+    site, tokens = guarded
+    address = {"X-Forwarded-For": "192.168.8.8"}
+    for path in ("/livez", "/healthz"):
+        assert {site.ask(method, path, **bearer("old"), **address).status for method in ("GET", "HEAD") * 6} == {200}
+    assert site.get("/api/v1/stats", **bearer(tokens["read"]), **address).status == 200
+
+
 def test_addresses_and_hosts_that_are_not_named_are_refused(guarded: tuple[Site, dict[str, str]]) -> None:
     site, tokens = guarded
     right = bearer(tokens["read"])

@@ -85,8 +85,11 @@ class Gate:
         self.rules = rules
         self._failures = _Failures(monotonic)
 
-    def identify(self, method: str, fields: Mapping[str, str], peer: str) -> Identity:
-        """Return who asks; raises `Denied`. Whether that one may have what is asked for, is another question."""
+    def identify(self, method: str, fields: Mapping[str, str], peer: str, *, is_for_all: bool = False) -> Identity:
+        """Return who asks; raises `Denied`. Whether that one may have what is asked for, is another question.
+
+        Of what `is_for_all` no token is looked at, and so none is wrong.
+        """
         rules = self.rules
         address = client_address(peer, fields.get("x-forwarded-for", ""), rules.proxies)
         if rules.networks and not _is_in(address, rules.networks):
@@ -98,7 +101,7 @@ class Gate:
             )
         if method not in SAFE_METHODS:
             _refuse_other_sites(fields, host, rules.origins)
-        return Identity(str(address), self._scope(fields, address, rules.tokens))
+        return Identity(str(address), None if is_for_all else self._scope(fields, address, rules.tokens))
 
     def _scope(self, fields: Mapping[str, str], address: Address, tokens: Sequence[Token] | None) -> Scope | None:
         if tokens is None:

@@ -113,8 +113,7 @@ class Application:
     def answer_now(self, connection: Connection, received: Received) -> Response | None:
         """Return the response to a request that is a matter of microseconds, None for all others."""
         head = received.head
-        match = self._doors[connection.arrival].table.match(head.target.partition("?")[0])
-        route = match.by_method.get(head.method) if match else None
+        route = _plain_route(self._doors[connection.arrival], head, head.method)
         return self._answer(connection, received, is_now=True) if route and route.quick else None
 
     def answer(self, connection: Connection, received: Received) -> Response:
@@ -134,7 +133,7 @@ class Application:
         self._now.method = head.method
         door = self._doors[connection.arrival]
         try:
-            identity = door.gate.identify(head.method, head.fields, connection.peer)
+            identity = door.gate.identify(head.method, head.fields, connection.peer, is_for_all=_is_for_all(door, head))
             self._now.address = identity.address
             response = self._respond(door, identity, received, request_id, is_now=is_now)
             if response is None:
@@ -222,6 +221,22 @@ class Application:
             raise ConnectionAbortedError("the answer broke off") from error
 
 
+def _plain_route(door: Door, head: Head, method: str) -> Route | None:
+    """Return what answers a target as it was sent, None also for one that has its path in other characters."""
+    match = door.table.match(head.target.partition("?")[0])
+    return match.by_method.get(method) if match else None
+
+
+def _is_for_all(door: Door, head: Head) -> bool:
+    """Whether no token is asked for: one that is wrong must not make a server look dead."""
+    route = _plain_route(door, head, _method_of(head.method))
+    return route is not None and route.scope is None
+
+
+def _method_of(method: str) -> str:
+    return "GET" if method == "HEAD" else method
+
+
 def _routed(match: Match | None, identity: Identity, method: str) -> _Routed:
     """Return what answers a request by that method; raises `Denied`, also where nothing does."""
     if match is None:
@@ -229,7 +244,7 @@ def _routed(match: Match | None, identity: Identity, method: str) -> _Routed:
         if identity.scope is None:
             raise Denied(HTTPStatus.UNAUTHORIZED, "a token is asked for")
         raise Denied(HTTPStatus.NOT_FOUND, "there is no such thing")
-    route = match.by_method.get("GET" if method == "HEAD" else method)
+    route = match.by_method.get(_method_of(method))
     if route is None:
         raise Denied(HTTPStatus.METHOD_NOT_ALLOWED, "not by this method", more=(_allowed(match),))
     _check_scope(route, identity)
