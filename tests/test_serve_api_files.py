@@ -269,6 +269,13 @@ def test_what_was_sent_is_not_sent_again_until_something_changes(tmp_path: Path)
         assert (reply.status, len(reply.lines)) == (200, 2)
 
 
+def test_what_was_sent_of_the_last_days_is_not_what_will_be_of_later_ones(site: Site) -> None:
+    for moment, status in (("2020-01-31", 304), ("30d", 200)):
+        target = f"{EXPORT}?modified-since={moment}"
+        assert site.get(target, If_None_Match=site.get(target).fields["etag"]).status == status
+    assert site.get(f"{EXPORT}?modified-since=2020-13-45", If_None_Match="*").status == 400
+
+
 def test_criteria_choose_what_is_exported(site: Site) -> None:
     exported = site.get(f"{EXPORT}?codec=hevc&under={quote('/v/Films')}").lines
     assert exported

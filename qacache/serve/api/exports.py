@@ -40,14 +40,15 @@ def export(services: Services, request: Request) -> Response:
     """
     content_type = accepted(request.fields.get("accept", ""), TYPES)
     is_gzip = accepts_gzip(request.fields.get("accept-encoding", ""))
-    etag = services.versions.etag(request.path, request.query, content_type, is_gzip)
+    # now, while there is a status to say with that they are wrong
+    selection = _selection(services, request)
+    # with what is chosen: files of the last 30 days are others tomorrow, in the same store
+    etag = services.versions.etag(request.path, request.query, content_type, is_gzip, selection)
     last = _last_scan(services)
     fields = [("ETag", etag), ("Vary", "Accept, Accept-Encoding"), *([("X-Qacache-Scan", last)] if last else [])]
     if is_known(request.fields.get("if-none-match", ""), etag):
         return Response(HTTPStatus.NOT_MODIFIED, b"", content_type, fields)
     write = _ndjson if content_type == NDJSON else _csv
-    # now, while there is a status to say with that they are wrong
-    selection = _selection(services, request)
     pieces = write(_entries(services, selection))
     if is_gzip:
         fields.append(("Content-Encoding", "gzip"))
