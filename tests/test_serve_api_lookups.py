@@ -130,6 +130,14 @@ def test_the_form_is_what_the_client_likes_best(site: Site) -> None:
         assert site.get(ask, Accept=accept).status == 406
 
 
+def test_caches_are_told_that_the_form_is_the_clients_choice(site: Site) -> None:
+    # a file that is answered at once, one that is not known, a folder, and a list
+    for asked in (target("/v/a.mp4"), target("/v/no"), target("/v"), "/api/v1/files", "/api/v1/top"):
+        for accept in ("*/*", "application/x-ndjson", "text/tab-separated-values"):
+            assert site.get(asked, Accept=accept).fields["vary"] == "Accept"
+    assert site.post(LOOKUP, ["/v"]).fields["vary"] == "Accept"
+
+
 def test_columns_of_tab_separated_values_are_those_that_are_named(site: Site) -> None:
     tsv = {"Accept": "text/tab-separated-values"}
     assert site.get(target("/v/a.mp4", columns="video_codec,path"), **tsv).rows == [

@@ -25,6 +25,9 @@ _GATHERED = 500
 TYPES = (JSON, NDJSON, TSV)
 """The types of content that answers of many files can have; the first is the usual one."""
 
+VARIES = ("Vary", "Accept")
+"""The field by which caches know that another client may get another form."""
+
 
 class Form(NamedTuple):
     """A form: its type, the SQL of the columns that it needs of each row, and what makes bytes of answers."""

@@ -13,7 +13,7 @@ from qacache.lookup import Answer
 from qacache.selection import SortKey
 from qacache.serve.api.cursors import AFTER, cursor_of, position_in
 from qacache.serve.api.parameters import CRITERIA, UNDER, asked_names, number_of, selection_of
-from qacache.serve.forms import form_for
+from qacache.serve.forms import VARIES, form_for
 from qacache.serve.messages import JSON, Response
 from qacache.serve.routes import Parameter
 from qacache.store.ordering import SORT_COLUMNS, parse_sort
@@ -73,8 +73,8 @@ def _page(
     pieces = form.pieces(Answer(found.path, found._replace(path=name(found.path))) for found in page.found)
     if form.content_type == JSON:
         pieces = chain((b'{"files":',), pieces, (b',"next":', json.dumps(following).encode(), b"}\n"))
-    fields = () if following is None or AFTER not in _parameters(request) else (_link(request, following),)
-    return Response(HTTPStatus.OK, b"".join(pieces), form.content_type, fields)
+    link = () if following is None or AFTER not in _parameters(request) else (_link(request, following),)
+    return Response(HTTPStatus.OK, b"".join(pieces), form.content_type, (VARIES, *link))
 
 
 def _parameters(request: Request) -> Sequence[Parameter]:

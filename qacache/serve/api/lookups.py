@@ -12,7 +12,7 @@ from qacache.errors import UsageError
 from qacache.lookup import Answer, look_up
 from qacache.record import BadRecord, path_from_fields
 from qacache.serve.api.parameters import PATH_PATTERN, absolute_bytes, absolute_path
-from qacache.serve.forms import answer_text, form_for
+from qacache.serve.forms import VARIES, answer_text, form_for
 from qacache.serve.messages import JSON, NDJSON, Response
 from qacache.store.records import RECORD_COLUMNS
 
@@ -37,10 +37,10 @@ def lookup_one(services: Services, request: Request) -> Response:
     answers = _answers(services, [absolute_path(path)], form.columns)
     first = list(islice(answers, 2))
     if len(first) > 1:  # a folder may have any number of files
-        return Response(HTTPStatus.OK, form.pieces(chain(first, answers)), form.content_type)
+        return Response(HTTPStatus.OK, form.pieces(chain(first, answers)), form.content_type, [VARIES])
     if form.content_type == JSON:
-        return Response(HTTPStatus.OK, answer_text(first[0]).encode() + b"\n", JSON)
-    return Response(HTTPStatus.OK, b"".join(form.pieces(first)), form.content_type)
+        return Response(HTTPStatus.OK, answer_text(first[0]).encode() + b"\n", JSON, [VARIES])
+    return Response(HTTPStatus.OK, b"".join(form.pieces(first)), form.content_type, [VARIES])
 
 
 def lookup_known(services: Services, request: Request) -> Response | None:
@@ -57,13 +57,14 @@ def lookup_known(services: Services, request: Request) -> Response | None:
         return None
     # counted here alone: what is left to a worker, is counted there
     list(services.metrics.looked_up([answer]))
-    return Response(HTTPStatus.OK, text + b"\n", JSON)
+    return Response(HTTPStatus.OK, text + b"\n", JSON, [VARIES])
 
 
 def lookup_many(services: Services, request: Request) -> Response:
     """Say what is stored of each of the paths in the body, in their order."""
     form = form_for(request)
-    return Response(HTTPStatus.OK, form.pieces(_answers(services, paths_in(request), form.columns)), form.content_type)
+    pieces = form.pieces(_answers(services, paths_in(request), form.columns))
+    return Response(HTTPStatus.OK, pieces, form.content_type, [VARIES])
 
 
 def _answers(services: Services, paths: Iterable[bytes], columns: tuple[str, ...]) -> Iterator[Answer]:
