@@ -111,6 +111,17 @@ def test_all_addresses_take_the_names_by_which_they_are_asked(qacache: Command, 
     assert "server.hosts" in refused.err
 
 
+@pytest.mark.parametrize("path", ["/livez", "/api/v1/openapi.json", "/api/v1/scans/1"])
+def test_metrics_do_not_take_the_place_of_something_else(qacache: Command, tmp_path: Path, path: str) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(f'[metrics]\npath = "{path}"\n')
+
+    refused = qacache("serve", "--addr", "127.0.0.1:0", "--config", config)
+
+    assert refused.status == 2
+    assert f"metrics.path is where something else is to be had: {path}" in refused.err
+
+
 def test_an_address_that_is_taken_is_told(qacache: Command) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -62,7 +62,8 @@ class Service:
     everybody does.
 
     Raises `UsageError` where the configuration would let strangers in, or an address cannot be listened on;
-    `ConfigError` for tokens that cannot be read; `StoreError`s where the store is none.
+    `ConfigError` for tokens that cannot be read, and for metrics in the place of something else; `StoreError`s where
+    the store is none.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Service:
         self._token_file = config.server.token_file or _credential(credentials)
         self._stopping = threading.Event()
         self._must_reload = threading.Event()
+        every = routes(config.metrics.path)
         if not exists(config.db.path):
             migrations.create(config.db.path, config.db.busy_timeout_s)
         addresses = addresses_of(config, handed)
@@ -86,7 +88,6 @@ class Service:
         self._jobs = Jobs(config, Announcer(self._broadcast, self._metrics))
         self._watch = Watch(config)
         self._upkeep = Upkeep(config, self._jobs, self._metrics)
-        every = routes(config.metrics.path)
         self._services = Services(
             config=config,
             readers=Readers(config.db.path),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from qacache.errors import ConfigError
 from qacache.serve.api import control, exports, files, health, journal, lookups, numbers
 from qacache.serve.api.parameters import PATH_PATTERN
 from qacache.serve.messages import JSON, NDJSON, TSV
-from qacache.serve.routes import Answer, Body, Parameter, Route
+from qacache.serve.routes import Answer, Body, Parameter, Route, Table
 
 API = "/api/v1"
 
@@ -245,7 +246,7 @@ _HEALTH = (
 
 
 def routes(metrics_path: str) -> tuple[Route, ...]:
-    """Return all routes, with the metrics at `metrics_path`."""
+    """Return all routes, with the metrics at `metrics_path`; raises `ConfigError` where something else is there."""
     metrics = Route(
         method="GET",
         template=metrics_path,
@@ -263,4 +264,10 @@ def routes(metrics_path: str) -> tuple[Route, ...]:
         answers=(Answer(JSON, "Document"),),
         is_ops=True,
     )
-    return (*_LOOKUPS, *_JOURNAL, *_CONTROL, *_HEALTH, metrics, document)
+    others = (*_LOOKUPS, *_JOURNAL, *_CONTROL, *_HEALTH)
+    if Table((*others, document)).match(metrics_path):
+        raise ConfigError(
+            f"metrics.path is where something else is to be had: {metrics_path}",
+            hint="choose another one, or leave it out for /metrics",
+        )
+    return (*others, metrics, document)
