@@ -58,6 +58,10 @@ def test_methods_that_are_not_there_are_refused_with_those_that_are(site: Site, 
     assert "content-length" not in options.fields
 
 
+def test_the_server_itself_may_be_asked_whether_it_is_there(site: Site) -> None:
+    assert site.ask("OPTIONS", "*").status == 204
+
+
 @pytest.mark.parametrize("target", ["/api/v1/stats", "/api/v1/lookup?path=/v/a.mp4", "/livez", "/nowhere", "/metrics"])
 def test_head_has_the_fields_of_get_and_no_body(site: Site, target: str) -> None:
     whole, head = site.get(target), site.ask("HEAD", target)

@@ -175,8 +175,8 @@ class Application:
         match = door.table.match(path)
         if match is not None:
             self._now.template = next(iter(match.by_method.values())).template
-            if head.method == "OPTIONS":
-                return Response(HTTPStatus.NO_CONTENT, b"", fields=(_allowed(match),))
+        if head.method == "OPTIONS" and (options := _options(path, match)):
+            return options
         route, variables = _routed(match, identity, head.method)
         if wrong := check_query(route, query):
             return problem(HTTPStatus.BAD_REQUEST, wrong)
@@ -263,6 +263,13 @@ def _explained(error: QacacheError) -> Response:
     status = next((status for kind, status in _STATUSES if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
     fields = _LATER if status is HTTPStatus.SERVICE_UNAVAILABLE else ()
     return problem(status, str(error), hint=error.hint or "", kind=type(error).__name__)._replace(fields=fields)
+
+
+def _options(path: str, match: Match | None) -> Response | None:
+    """Return what may be asked of a path; of `*`, the server itself, that it is there (RFC 9110, section 9.3.7)."""
+    if match is not None:
+        return Response(HTTPStatus.NO_CONTENT, fields=(_allowed(match),))
+    return Response(HTTPStatus.NO_CONTENT) if path == "*" else None
 
 
 def _allowed(match: Match) -> tuple[str, str]:
