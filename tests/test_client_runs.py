@@ -191,6 +191,7 @@ def test_the_listener_for_operators_is_enough_to_scan(videos: Path, videos_db: P
     assert done.status == 3
     assert "2 probed · 1 failed" in done.out
     assert elsewhere.status != 0
+    assert "hint: where it has a server.ops_addr" in elsewhere.err
 
 
 def test_a_summary_is_read_as_it_was_told() -> None:

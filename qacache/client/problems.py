@@ -68,9 +68,11 @@ def _told_error(url: str, status: int, told: Mapping[str, Any], again: str | Non
         case HTTPStatus.CONFLICT if isinstance(told.get("scan"), dict):
             return StoreLocked(f"{url}: {said}: {_scan_words(told['scan'])}", hint=hint)
         case _:
-            return _KINDS.get(str(told.get("kind")), ServerError)(f"{url}: {said}", hint=hint or again)
+            elsewhere = _ELSEWHERE if status == HTTPStatus.METHOD_NOT_ALLOWED else None
+            return _KINDS.get(str(told.get("kind")), ServerError)(f"{url}: {said}", hint=hint or again or elsewhere)
 
 
+_ELSEWHERE = "where it has a server.ops_addr, scans begin and end there alone: name that one by --server"
 _FORBIDDEN = "scans and probes take a token made with: qacache token new --scope write"
 
 
