@@ -164,12 +164,19 @@ def test_connection_field_is_a_list(fields: bytes, is_kept: bool) -> None:
 
 @pytest.mark.parametrize(
     ("version", "expect", "expects"),
-    [(b"1", b"100-continue", True), (b"1", b"100-Continue", True), (b"0", b"100-continue", False), (b"1", b"x", False)],
+    [(b"1", b"100-continue", True), (b"1", b"100-Continue", True), (b"0", b"100-continue", False), (b"0", b"x", False)],
 )
 def test_who_waits_to_be_asked_for_the_body(version: bytes, expect: bytes, expects: bool) -> None:
     raw = b"POST / HTTP/1.%b\r\n%bContent-Length: 5\r\nExpect: %b\r\n" % (version, HOST, expect)
 
     assert head_of(raw).expects_continue is expects
+
+
+@pytest.mark.parametrize("expect", [b"x", b"", b"100-continue, x", b"100-continue\r\nExpect: 100-continue"])
+def test_what_cannot_be_expected_is_refused(expect: bytes) -> None:
+    raw = b"POST / HTTP/1.1\r\n%bContent-Length: 5\r\nExpect: %b\r\n" % (HOST, expect)
+
+    assert status_of(raw) == HTTPStatus.EXPECTATION_FAILED
 
 
 def test_longest_line_is_read() -> None:

@@ -35,6 +35,7 @@ _LENGTH = re.compile(rb"[0-9]{1,10}")
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?")
 # said more than once, they would mean different things to different readers; the values of all others are joined
 _SINGLE = frozenset((b"host", b"content-length", b"transfer-encoding", b"authorization", b"content-type", b"origin"))
+_CONTINUE = b"100-continue"
 
 
 class BadRequest(QacacheError):
@@ -62,7 +63,7 @@ class Head(NamedTuple):
     @property
     def expects_continue(self) -> bool:
         """Whether the client sends the body only once it is asked to."""
-        return not self.is_http_1_0 and self.fields.get("expect", "").lower() == "100-continue"
+        return not self.is_http_1_0 and "expect" in self.fields
 
 
 def parse_head(raw: bytes) -> Head:
@@ -82,6 +83,9 @@ def parse_head(raw: bytes) -> Head:
     is_http_1_0 = minor == b"0"
     fields = _fields(lines)
     _check_host(fields, is_http_1_0=is_http_1_0)
+    if not is_http_1_0 and fields.get(b"expect", _CONTINUE).lower() != _CONTINUE:
+        # the client may wait for something that will never come
+        raise BadRequest(HTTPStatus.EXPECTATION_FAILED, "nothing can be expected but 100-continue")
     return Head(
         method=method.decode(),
         target=target.decode(),
