@@ -214,11 +214,14 @@ class Reader:
                 yield self._found(row)
             lower = page[-1][0]
 
-    def below_composed(self, path: bytes, columns: tuple[str, ...]) -> list[Found]:
-        """Return the rows below a folder whose path differs from `path` in its Unicode form alone, in order."""
+    def below_composed(self, path: bytes, columns: tuple[str, ...], *, most: int = -1) -> list[Found]:
+        """Return the rows below a folder whose path differs from `path` in its Unicode form alone, in order.
+
+        All of them, or the first `most`.
+        """
         lower, upper = range_below(nfc(path) or path)
-        rest = "WHERE file.nfc_path > ? AND file.nfc_path < ? ORDER BY file.nfc_path"
-        return [self._found(row) for row in self._rows(columns, rest, (lower, upper))]
+        rest = "WHERE file.nfc_path > ? AND file.nfc_path < ? ORDER BY file.nfc_path LIMIT ?"
+        return [self._found(row) for row in self._rows(columns, rest, (lower, upper, most))]
 
     def name_of(self, path: bytes) -> bytes | None:
         """Return what the store calls the file or folder `path`, None where it knows nothing at or below it."""
@@ -228,7 +231,7 @@ class Reader:
                 (name, *range_below(name)),
             ):
                 return name
-        found = self.find_composed(path, ()) or next(iter(self.below_composed(path, ())), None)
+        found = self.find_composed(path, ()) or next(iter(self.below_composed(path, (), most=1)), None)
         # as many parts as were asked for: what differs is their Unicode form
         return b"/".join(found.path.split(b"/")[: path.count(b"/") + 1]) if found else None
 

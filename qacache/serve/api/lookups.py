@@ -44,14 +44,16 @@ def lookup_one(services: Services, request: Request) -> Response:
 
 
 def lookup_known(services: Services, request: Request) -> Response | None:
-    """Say what is stored of the file `path`; None where it is no file that is known by this name, or not as JSON."""
+    """Say what is stored of the file `path`, or that nothing is; None where that takes longer, or is not for JSON."""
     if request.fields.get("accept", "*/*") not in ("*/*", JSON):
         return None
     path, back = services.paths.there_and_back(absolute_path(request.query[_NAMED][0]))
-    found = services.readers.reader().find(path, RECORD_COLUMNS)
-    if found is None or found.status == "vanished":
+    reader = services.readers.reader()
+    found = reader.find(path, RECORD_COLUMNS)
+    # by another name it may be a folder, of any number of files
+    if (found and found.status == "vanished") or (not found and reader.name_of(path) is not None):
         return None
-    answer = Answer(path, found._replace(path=back(found.path)))
+    answer = Answer(back(path), found and found._replace(path=back(found.path)))
     text = answer_text(answer).encode()
     if len(text) > _MOST_NOW:
         return None
