@@ -60,22 +60,15 @@ def test_life_of_the_server_is_told(path: str, systemd: socket.socket) -> None:
 
     notifier.ready()
     notifier.watchdog()
-    notifier.status("8 look-ups a second")
     notifier.stopping()
 
-    assert [heard(systemd) for _ in range(4)] == ["READY=1", "WATCHDOG=1", "STATUS=8 look-ups a second", "STOPPING=1"]
+    assert [heard(systemd) for _ in range(3)] == ["READY=1", "WATCHDOG=1", "STOPPING=1"]
 
 
 def test_reload_is_told_with_its_moment(path: str, systemd: socket.socket) -> None:
     Notifier({"NOTIFY_SOCKET": path}, monotonic_ns=lambda: 12_345_678_901).reloading()
 
     assert heard(systemd) == "RELOADING=1\nMONOTONIC_USEC=12345678"
-
-
-def test_status_cannot_say_anything_else(path: str, systemd: socket.socket) -> None:
-    Notifier({"NOTIFY_SOCKET": path}).status("scanning /a\nWATCHDOG=trigger\udcff")
-
-    assert heard(systemd) == r"STATUS=scanning /a\x0aWATCHDOG=trigger\xff"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="such addresses are Linux's")
@@ -104,7 +97,6 @@ def test_without_a_socket_nothing_is_told(environ: dict[str, str], monkeypatch: 
 
     notifier = Notifier({**environ, "WATCHDOG_USEC": "30000000"})
     notifier.ready()
-    notifier.status("here")
 
     assert notifier.watchdog_s is None
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import threading
 
 import pytest
 
 from qacache.os_failures import NoAnswer
+from qacache.store.backup import jobs
 from qacache.store.backup.jobs import Effort, Stopped, run
 from tests.fakes import FakeClock
 
@@ -30,7 +30,7 @@ def test_results_come_in_the_order_of_the_jobs(monkeypatch: pytest.MonkeyPatch) 
         first.set()
         return "quick"
 
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(jobs, "processors", lambda: 2)
     assert run([slow, quick]) == ["slow", "quick"]
 
 
@@ -39,7 +39,7 @@ def test_there_may_be_more_jobs_than_cpus() -> None:
 
 
 def test_the_first_failure_ends_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(jobs, "processors", lambda: 2)
     ended = threading.Event()
 
     def endless(effort: Effort) -> None:
@@ -112,7 +112,7 @@ def test_a_job_that_gets_on_is_not_given_up() -> None:
 
 
 def test_what_waits_for_a_cpu_is_not_begun_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(jobs, "processors", lambda: 1)
     begun = []
 
     def fail(_: Effort) -> None:

@@ -14,7 +14,6 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from qacache.errors import ConfigError
-from qacache.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
@@ -51,11 +50,6 @@ class Notifier:
     def watchdog(self) -> None:
         """Say that nothing hangs."""
         self._tell("WATCHDOG=1")
-
-    def status(self, text: str) -> None:
-        """Say in a line, which `systemctl status` shows, what goes on."""
-        # a line break would begin another variable
-        self._tell(f"STATUS={printable(text)}")
 
     def _tell(self, *variables: str) -> None:
         if not self._address:

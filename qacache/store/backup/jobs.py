@@ -7,13 +7,13 @@ the thread that waits here can be interrupted at any time, tells how far the job
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from qacache.os_failures import NoAnswer
+from qacache.processors import processors
 
 T = TypeVar("T")
 Tell = Callable[[str, int, int], None]
@@ -69,7 +69,7 @@ def run(
     thread is left to what it hangs on. Whatever ends it, the other jobs end, too.
     """
     efforts = [Effort() for _ in jobs]
-    executor = ThreadPoolExecutor(min(len(jobs), os.cpu_count() or 1), "backup")
+    executor = ThreadPoolExecutor(min(len(jobs), processors()), "backup")
     futures = [executor.submit(job, effort) for job, effort in zip(jobs, efforts, strict=True)]
     grace_s = _GRACE_S
     try:
